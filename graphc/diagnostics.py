@@ -1,0 +1,296 @@
+"""Where text comes from, and the one way to tell its author what is wrong with it."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+# One line a code; `graphc explain` and docs/diagnostics.md read this table. Ranges: 00 usage and files, 01 syntax,
+# 02 shapes and types, 03 script evaluation, 04 network assembly, 05 configuration values, 06 data, 07 run time,
+# 08 backends, 09 graphs and their text.
+CODES: dict[str, str] = {
+    "GC0001": "file not found or not readable",
+    "GC0002": "not a text file",
+    "GC0003": "empty file",
+    "GC0004": "output is not writable",
+    "GC0005": "wrong command line",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFile:
+    """A text with a name: a file, a command-line argument or a string. Compared by identity."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a character, both from 1."""
+        line = bisect.bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """Text of a line (numbered from 1) without its end."""
+        starts = self._line_starts
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r")
+
+    def span(self, start: int = 0, end: int | None = None) -> Span:
+        return Span(self, start, len(self.text) if end is None else end)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters ``start`` to ``end - 1`` of a file."""
+
+    file: SourceFile
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.file.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.file.position(self.start)[1]
+
+    @property
+    def end_line(self) -> int:
+        return self.file.position(self.end)[0]
+
+    @property
+    def end_column(self) -> int:
+        """Column just behind the last character."""
+        return self.file.position(self.end)[1]
+
+    @property
+    def text(self) -> str:
+        return self.file.text[self.start : self.end]
+
+    def to(self, other: Span) -> Span:
+        """From the start of this span to the end of ``other``; this span alone where they lie in different files."""
+        return Span(self.file, self.start, max(self.end, other.end)) if other.file is self.file else self
+
+    def __str__(self) -> str:
+        line, column = self.file.position(self.start)
+        return f"{self.file.name}:{line}:{column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``length`` characters of a `SourceText`, copied unchanged from ``file`` at ``offset``."""
+
+    file: SourceFile
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class SourceText:
+    """Text put together from pieces of files, each of which still knows where it came from.
+
+    Comment removal, ``$name$`` substitution and merging of sections cut and join; spans survive because the text is
+    only ever a list of pieces.
+    """
+
+    pieces: tuple[Piece, ...]
+
+    @staticmethod
+    def of(file: SourceFile, start: int = 0, end: int | None = None) -> SourceText:
+        stop = len(file.text) if end is None else end
+        return SourceText((Piece(file, start, stop - start),))
+
+    @staticmethod
+    def from_string(text: str, name: str = "<string>") -> SourceText:
+        return SourceText.of(SourceFile(name, text))
+
+    @staticmethod
+    def join(parts: Iterable[SourceText]) -> SourceText:
+        return SourceText(tuple(p for part in parts for p in part.pieces if p.length))
+
+    @cached_property
+    def text(self) -> str:
+        return "".join(p.file.text[p.offset : p.offset + p.length] for p in self.pieces)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts, at = [], 0
+        for piece in self.pieces:
+            starts.append(at)
+            at += piece.length
+        return starts
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __getitem__(self, key: slice) -> SourceText:
+        start, stop, _ = key.indices(len(self))
+        return SourceText(tuple(self._cut(start, stop)))
+
+    def _cut(self, start: int, stop: int) -> Iterator[Piece]:
+        index = max(bisect.bisect_right(self._starts, start) - 1, 0)
+        while index < len(self.pieces) and self._starts[index] < stop:
+            piece, at = self.pieces[index], self._starts[index]
+            low, high = max(start - at, 0), min(stop - at, piece.length)
+            if high > low:
+                yield Piece(piece.file, piece.offset + low, high - low)
+            index += 1
+
+    def strip(self, characters: str = " \t\r\n\u00a0") -> SourceText:
+        text = self.text
+        start = len(text) - len(text.lstrip(characters))
+        return self[start : max(start, len(text.rstrip(characters)))]
+
+    def origin(self, offset: int) -> tuple[SourceFile, int]:
+        """File and place of one character; the end of the text maps to the end of its last piece."""
+        if not self.pieces:
+            return _NOWHERE, 0
+        index = max(bisect.bisect_right(self._starts, offset) - 1, 0)
+        piece = self.pieces[index]
+        return piece.file, piece.offset + min(offset - self._starts[index], piece.length)
+
+    def span(self, start: int = 0, end: int | None = None) -> Span:
+        """Origin of characters ``start`` to ``end - 1``: as far as they lie in the file that holds the first."""
+        stop = len(self) if end is None else end
+        file, first = self.origin(start)
+        last_file, last = self.origin(stop - 1) if stop > start else (file, first - 1)
+        if last_file is file and last + 1 >= first:
+            return Span(file, first, last + 1)
+        return Span(file, first, min(first + 1, len(file.text)))
+
+
+_NOWHERE = SourceFile("<nowhere>", "")
+
+
+class Severity(Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A second place that helps to understand a diagnostic."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong, in the author's words: lower case, no full stop; a hint only when probably right."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    labels: tuple[Label, ...] = ()
+    hint: str | None = None
+    severity: Severity = Severity.ERROR
+
+    def render(self) -> str:
+        """Several lines: message, place, the source line with carets, labels and hint; no final newline."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.severity.value}[{self.code}]: {self.message}"
+        gutter = " "
+        if self.span is not None and self.span.file is not _NOWHERE:
+            gutter = " " * len(str(self.span.line))
+            yield f"{gutter}--> {self.span}"
+            if self.span.file.text:
+                yield from _excerpt(self.span, gutter)
+        for label in self.labels:
+            yield f"{gutter} = {label.message}" + (f", at {label.span}" if label.span else "")
+        if self.hint:
+            yield f"{gutter} = hint: {self.hint}"
+
+    def as_json(self) -> dict[str, object]:
+        """The object that ``--json`` prints for it."""
+        entry: dict[str, object] = {"code": self.code, "severity": self.severity.value, "message": self.message}
+        entry |= _place(self.span, end=True)
+        if self.hint:
+            entry["hint"] = self.hint
+        entry["related"] = [{"message": label.message, **_place(label.span, end=False)} for label in self.labels]
+        return entry
+
+
+def _excerpt(span: Span, gutter: str) -> Iterator[str]:
+    text = span.file.line(span.line)
+    first = span.column - 1
+    last = span.end_column - 1 if span.end_line == span.line else len(text)
+    # A tab is as wide as the terminal makes it, so the caret line repeats it.
+    lead = "".join(c if c == "\t" else " " for c in text[:first])
+    yield f"{gutter} |"
+    yield f"{span.line} | {text}"
+    yield f"{gutter} | {lead}{'^' * max(last - first, 1)}"
+
+
+def _place(span: Span | None, *, end: bool) -> dict[str, object]:
+    if span is None:
+        return {}
+    place: dict[str, object] = {"file": span.file.name, "line": span.line, "column": span.column}
+    if end:
+        place |= {"end_line": span.end_line, "end_column": span.end_column}
+    return place
+
+
+class DiagnosticError(Exception):
+    """The input is wrong (exit status 2): one or more diagnostics. Raised where no result can be given."""
+
+    exit_status = 2
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("\n".join(d.render() for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+class RunError(DiagnosticError):
+    """The work failed while running (exit status 1): training diverged, disk full, output not writable."""
+
+    exit_status = 1
+
+
+@dataclass
+class Diagnostics:
+    """Collects what was found, errors and warnings, each once."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.found if d.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.found if d.severity is Severity.WARNING)
+
+    def raise_errors(self) -> None:
+        if self.errors:
+            raise DiagnosticError(*self.errors)
+
+
+def suggest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate a misspelt ``word`` most probably meant, or none."""
+    import difflib  # costs 5 ms, and only the unlucky pay
+
+    folded = {c.lower(): c for c in candidates}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
+    return folded[close[0]] if close else None

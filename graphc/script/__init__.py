@@ -1,0 +1,1 @@
+"""The lazy evaluator of BrainScript and its standard library."""

@@ -1,0 +1,1 @@
+"""Training and evaluation steps, learners, parameter values and checkpoints."""
