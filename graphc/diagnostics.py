@@ -17,6 +17,8 @@ CODES: dict[str, str] = {
     "GC0003": "empty file",
     "GC0004": "output is not writable",
     "GC0005": "wrong command line",
+    "GC0801": "unknown backend",
+    "GC0802": "operator without a lowering",
 }
 
 

@@ -45,7 +45,7 @@ class HostRecord(Protocol):
 class Host(Protocol):
     """Builds nodes for infix operators and for ``new``; ``path`` is the expression path (language.md 6.1)."""
 
-    # type names that `create` accepts besides the evaluator's own, and of them those whose record starts at the empty path
+    # type names that `create` accepts besides the evaluator's own; of them, those whose record starts at the empty path
     types: frozenset[str]
     empty_path_types: frozenset[str]
 
@@ -55,9 +55,7 @@ class Host(Protocol):
         """Scalar ``[1]`` constant, learning-rate multiplier 0, for a Number operand of an infix operator."""
         ...
 
-    def operation(
-        self, name: str, inputs: Sequence[Any], attributes: Mapping[str, Any], path: str, span: Span
-    ) -> Any:
+    def operation(self, name: str, inputs: Sequence[Any], attributes: Mapping[str, Any], path: str, span: Span) -> Any:
         """Node of CNTK operation ``name`` for an infix operator; attributes under CNTK's names."""
         ...
 

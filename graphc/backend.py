@@ -1,0 +1,73 @@
+"""What a backend is: something that turns a graph into a function, found by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+import graphc.backends
+from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.ir import Graph, RandomStream
+
+# Parameter values by name, arrays in the layout of graphc.ir.layout.
+Parameters = Mapping[str, Any]
+# Input values by name: dense ``(frames, dN, …, d1)``; onehot ``(frames,)`` indices; sparse a pair
+# ``(indices, values)``, each ``(frames, capacity)``, unused places holding value 0.
+Feeds = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a step needs beside parameters and feeds; every member may be traced.
+
+    ``count`` is the number of real frames, those behind are padding; none: all are real.
+    ``settings`` are the schedules' scalars (graphc.ir.Context).
+    """
+
+    count: Any | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    random: RandomStream | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """``outputs``: value of each root by name; ``updates``: new value of each parameter that is state, by name."""
+
+    outputs: Mapping[str, Any]
+    updates: Mapping[str, Any] = field(default_factory=dict)
+
+
+Function = Callable[[Parameters, Feeds, Environment], Results]
+
+
+class Backend(Protocol):
+    """``function`` is pure and, where the backend traces, traceable; ``compile`` is ready to run on arrays."""
+
+    name: str
+
+    def function(self, graph: Graph, *, training: bool = False) -> Function:
+        """Raises `DiagnosticError` naming every operator of the graph that has no lowering, with its place."""
+        ...
+
+    def compile(self, graph: Graph, *, training: bool = False, device: str = "auto") -> Function: ...
+
+
+def names() -> list[str]:
+    """Own backends, found by listing their package without importing it, then those of entry points."""
+    own = [m.name for m in pkgutil.iter_modules(graphc.backends.__path__) if m.ispkg]
+    return sorted({*own, *(e.name for e in entry_points(group="graphc.backends"))})
+
+
+def load(name: str) -> Backend:
+    """The backend of that name: attribute ``BACKEND`` of its package."""
+    if name not in names():
+        guess = suggest(name, names())
+        hint = f"did you mean {guess}?" if guess else f"there are {', '.join(names())}"
+        raise DiagnosticError(Diagnostic("GC0801", f"there is no backend {name!r}", hint=hint))
+    for entry in entry_points(group="graphc.backends", name=name):
+        return entry.load()
+    return importlib.import_module(f"graphc.backends.{name}").BACKEND

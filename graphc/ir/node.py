@@ -1,0 +1,245 @@
+"""An operator, its attributes, and an operator applied to inputs: the node, interned so that equal nodes are one."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+from weakref import WeakValueDictionary
+
+from graphc.diagnostics import Span
+from graphc.ir.types import Dim, Shape, ShapeError, TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Work of one frame (or of the whole value where there is no dynamic axis)."""
+
+    flops: float
+    bytes: float
+
+
+class RandomStream(Protocol):
+    """Random numbers of one step. Streams of different names are independent; one name gives the same numbers."""
+
+    def uniform(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Numbers in [0, 1) of the step's element type."""
+        ...
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The dynamic axis of a step in frames form: ``count`` real frames, then padding.
+
+    ``mask`` is 1 for a real frame and 0 for padding, shape ``(frames,)``; none where every frame is real.
+    """
+
+    count: Any
+    mask: Any | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What `Op.evaluate` is given beside its operands.
+
+    ``settings`` holds what schedules set, as scalars of the step: ``dropout_rate``,
+    ``batch_normalization_time_constant`` and ``batch_normalization_blend_time_constant`` (absent: the node's own).
+    """
+
+    xp: Any
+    operands: tuple[TensorType, ...]
+    result: TensorType
+    training: bool = False
+    frames: Frames | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    random: RandomStream | None = None
+
+    def sum_frames(self, x: Any) -> Any:
+        """Sum over real frames of an array whose first axis is the dynamic one."""
+        return self.masked(x).sum(axis=0)
+
+    def masked(self, x: Any) -> Any:
+        """``x`` with the padding frames set to 0, whatever they held (a NaN there must not spread)."""
+        if self.frames is None or self.frames.mask is None:
+            return x
+        mask = self.frames.mask.reshape((-1,) + (1,) * (x.ndim - 1))
+        return self.xp.where(mask != 0, x, self.xp.zeros((), x.dtype))
+
+
+class Op:
+    """Base of all operators. A subclass is decorated with `op`; its docstring is its manual page.
+
+    Fields are the attributes, snake_case; the author writes them in CNTK's camelCase (`attribute_names`).
+    The rules below are called with one argument an operand, positionally; a subclass names its operands. (``**_`` is
+    never passed: together with ``*types: Any`` it tells type checkers that the signature is the subclass's own.)
+    """
+
+    # names[0] is CNTK's operation name; the others are aliases that are read but never written
+    names: ClassVar[tuple[str, ...]] = ()
+    family: ClassVar[str] = ""
+    # author's names of attributes where they are not the camelCase of the field
+    spelling: ClassVar[Mapping[str, str]] = {}
+    # number of inputs (least, most); most None: any number
+    arity: ClassVar[tuple[int, int | None]] = (0, 0)
+    # names of the inputs, for messages
+    operands: ClassVar[tuple[str, ...]] = ()
+    # operands arrive aligned to the result's rank (graphc.ir.layout.align)
+    aligned: ClassVar[bool] = False
+    # carries an identity of its own in a field `name`: never merged with an equal operator
+    identified: ClassVar[bool] = False
+    # inputs (by index) that `evaluate` and the lowerings take in onehot or sparse storage; others are made dense
+    takes_sparse: ClassVar[frozenset[int]] = frozenset()
+    # inputs that get no gradient
+    no_gradient: ClassVar[frozenset[int]] = frozenset()
+    # attributes that are no constructor arguments for the author: filled in by the compiler
+    internal: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    def infer(self, *types: Any, **_: Any) -> TensorType:
+        """Type of the result. Accepts unknown dimensions; raises `ShapeError`."""
+        raise NotImplementedError(type(self).__name__)
+
+    def check(self, *types: Any, **_: Any) -> None:
+        """What only the final visit of inference checks; raises `ShapeError`."""
+
+    def offers(self, *types: Any, **_: Any) -> Iterable[tuple[int, Shape]]:
+        """Shapes that the operator offers to inputs which are parameters of unknown shape: (input index, shape)."""
+        return ()
+
+    def evaluate(self, c: Context, *xs: Any, **_: Any) -> Any:
+        """Value of the result, as a pure array expression in ``c.xp``: no branch on values, no write in place."""
+        raise NotImplementedError(type(self).__name__)
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        """One operation an element, and every operand read and the result written once, unless overridden."""
+        size = result.size
+        width = 8 if result.element.value == "float64" else 4
+        return Cost(float(size), float(width * (size + sum(t.size for t in types))))
+
+    def updates(self) -> Mapping[int, Op]:
+        """State: input index → operator on the same inputs whose value replaces that parameter after a step."""
+        return {}
+
+    def __call__(self, *inputs: Node, span: Span | None = None) -> Node:
+        """The node that applies this operator; raises `ShapeError`. Equal nodes are the same object."""
+        return _intern(self, inputs, span)
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes that differ from their defaults, by field name, in order of declaration."""
+        found = {}
+        for f in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
+            value = getattr(self, f.name)
+            if f.default is dataclasses.MISSING or value != f.default:
+                found[f.name] = value
+        return found
+
+    @classmethod
+    def attribute_names(cls) -> dict[str, str]:
+        """Field name → the author's name, for every attribute that an author can give."""
+        fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+        return {f.name: cls.spelling.get(f.name, _camel(f.name)) for f in fields if f.name not in cls.internal}
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda m: m.group(1).upper(), name)
+
+
+class DifferentiableOp(Protocol):
+    """An operator whose gradient is given: CNTK's is not the derivative, or there is none somewhere."""
+
+    def pullback(self, c: Context, xs: Sequence[Any], y: Any, g: Any) -> Sequence[Any]:
+        """Gradients of the operands from the gradient ``g`` of the result ``y``; None for one that has none.
+
+        Shapes are those of the operands as they arrived; the caller sums what was broadcast.
+        """
+        ...
+
+
+_T = TypeVar("_T", bound=type)
+
+# CNTK operation name, folded to lower case → class. Filled at import of graphc.ops, then left alone.
+REGISTRY: dict[str, type[Op]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def op(cls: _T) -> _T:
+    """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
+    cls = dataclass(frozen=True)(cls)
+    hints = typing.get_type_hints(cls)
+    converters = {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls)}
+
+    def convert(self: Any) -> None:
+        for name, converter in converters.items():
+            object.__setattr__(self, name, converter(getattr(self, name)))
+
+    cls.__post_init__ = convert
+    for name in cls.names:
+        if REGISTRY.setdefault(name.lower(), cls) is not cls:
+            raise TypeError(f"operation {name} is registered twice")
+    return cls
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    # `1 == 1.0 == True` would intern as one operator, so attributes take their annotated type first.
+    if hint in (int, float, bool, str):
+        return hint
+    if typing.get_origin(hint) is tuple and typing.get_args(hint)[1:] == (Ellipsis,):
+        element = _converter(typing.get_args(hint)[0])
+        return lambda value: tuple(element(v) for v in value)
+    if hint == Dim:
+        return lambda value: None if value is None else int(value)
+    if isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint) and len(typing.get_args(hint)) == 2:
+        inner = _converter(next(t for t in typing.get_args(hint) if t is not type(None)))
+        return lambda value: None if value is None else inner(value)
+    return lambda value: value
+
+
+def operator(name: str) -> type[Op] | None:
+    """Class of a CNTK operation name, any case, aliases included."""
+    return REGISTRY.get(name.lower())
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Node:
+    """An operator applied to nodes. Made by calling the operator; compared by identity."""
+
+    op: Op
+    inputs: tuple[Node, ...]
+    type: TensorType
+    span: Span | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.op.names[0]} {self.type}>"  # never descends: an unrolled network is deeper than the stack
+
+
+_interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _intern(op: Op, inputs: tuple[Node, ...], span: Span | None) -> Node:
+    key = (op, *map(id, inputs))
+    with _lock:
+        node = _interned.get(key)
+    if node is not None:
+        return node
+    check_arity(op, len(inputs))
+    operand_types = tuple(n.type for n in inputs)
+    result = op.infer(*operand_types)
+    op.check(*operand_types)
+    if not result.is_complete:
+        raise ShapeError(f"the shape {result} of {op.names[0]} is not fully known")
+    node = Node(op, inputs, result, span)
+    with _lock:
+        return _interned.setdefault(key, node)
+
+
+def check_arity(op: Op | type[Op], count: int) -> None:
+    """Raise `ShapeError` unless the operator takes ``count`` inputs."""
+    least, most = op.arity
+    if count < least or (most is not None and count > most):
+        wanted = str(least) if least == most else f"{least} to {most}" if most is not None else f"at least {least}"
+        raise ShapeError(f"{op.names[0]} takes {wanted} inputs, {count} were given")

@@ -1,0 +1,70 @@
+"""Operators without operands: inputs and parameters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from graphc.ir import DEFAULT_AXIS, Cost, DynamicAxis, ElementType, Op, Shape, Storage, TensorType, op
+from graphc.ops.initializers import Initializer
+
+
+@op
+class InputValue(Op):
+    """A stream of the reader: one sample of shape ``shape`` a frame.
+
+    ``axis`` names the dynamic axis; inputs that name the same one have the same sequences.
+    """
+
+    names: ClassVar = ("InputValue",)
+    family: ClassVar = "sources"
+    identified: ClassVar = True
+    internal: ClassVar = frozenset({"name", "element", "storage"})
+    spelling: ClassVar = {"axis": "dynamicAxis"}
+
+    name: str
+    shape: Shape
+    axis: str = DEFAULT_AXIS.name
+    element: ElementType = ElementType.FLOAT32
+    storage: Storage = Storage.DENSE
+
+    def infer(self) -> TensorType:
+        return TensorType(self.shape, self.element, DynamicAxis(self.axis), self.storage)
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        return Cost(0.0, 0.0)
+
+
+@op
+class LearnableParameter(Op):
+    """Values that training changes, unless ``learning_rate_multiplier`` is 0; no dynamic axis.
+
+    A dimension of 0 is inferred from where the parameter is used.
+    """
+
+    names: ClassVar = ("LearnableParameter", "Parameter")
+    family: ClassVar = "sources"
+    identified: ClassVar = True
+    internal: ClassVar = frozenset({"name", "element", "initializer"})
+
+    name: str
+    shape: Shape
+    learning_rate_multiplier: float = 1.0
+    initializer: Initializer = Initializer()
+    element: ElementType = ElementType.FLOAT32
+
+    def infer(self) -> TensorType:
+        return TensorType(self.shape, self.element)
+
+    @property
+    def is_trained(self) -> bool:
+        return self.learning_rate_multiplier > 0
+
+    @property
+    def constant(self) -> float | None:
+        """The value of a frozen parameter that holds one value everywhere, else none."""
+        if self.is_trained or self.initializer.kind not in ("fixedValue", "zero"):
+            return None
+        return self.initializer.value if self.initializer.kind == "fixedValue" else 0.0
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        return Cost(0.0, 0.0)
