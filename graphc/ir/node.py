@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import threading
 import types
@@ -141,10 +142,11 @@ class Op:
     def attribute_names(cls) -> dict[str, str]:
         """Field name → the author's name, for every attribute that an author can give."""
         fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
-        return {f.name: cls.spelling.get(f.name, _camel(f.name)) for f in fields if f.name not in cls.internal}
+        return {f.name: cls.spelling.get(f.name, camel(f.name)) for f in fields if f.name not in cls.internal}
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """The author's camelCase for a field's snake_case."""
     return re.sub(r"_(\w)", lambda m: m.group(1).upper(), name)
 
 
@@ -185,7 +187,9 @@ def op(cls: _T) -> _T:
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
     # `1 == 1.0 == True` would intern as one operator, so attributes take their annotated type first.
-    if hint in (int, float, bool, str):
+    if hint is float:
+        return _number
+    if hint in (int, bool, str):
         return hint
     if typing.get_origin(hint) is tuple and typing.get_args(hint)[1:] == (Ellipsis,):
         element = _converter(typing.get_args(hint)[0])
@@ -196,6 +200,16 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         inner = _converter(next(t for t in typing.get_args(hint) if t is not type(None)))
         return lambda value: None if value is None else inner(value)
     return lambda value: value
+
+
+def _number(value: Any) -> float:
+    # One NaN object, because operators are compared by their attributes and a NaN equals only itself.
+    return math.nan if value != value else float(value)
+
+
+def registered_names() -> list[str]:
+    """CNTK's names of all operations, as they are written."""
+    return sorted({cls.names[0] for cls in REGISTRY.values()})
 
 
 def operator(name: str) -> type[Op] | None:
