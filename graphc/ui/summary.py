@@ -1,0 +1,77 @@
+"""The table at the end of a run: what came out, how fast, and where the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from graphc.actions.events import (
+    CommandStarted,
+    EpochFinished,
+    Event,
+    FinalResults,
+    ModelSaved,
+    NothingToDo,
+    Observer,
+    Written,
+)
+from graphc.ui.progress import describe
+
+
+class Summary(Observer):
+    """Collects events; `print_to` shows the table."""
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self._action: dict[str, str] = {}
+        self._rows: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self._model: Path | None = None
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case CommandStarted(section, action):
+                self._action[section] = action
+            case EpochFinished(section=section, phase="train"):
+                rate = f"{event.samples_per_second:,.0f}"
+                self._row(section, f"{describe(event.criteria)}, epoch {event.epoch}", event.criteria[0].samples, rate)
+            case FinalResults(section=section, phase="test"):
+                samples = event.criteria[0].samples if event.criteria else 0
+                rate = f"{samples / event.seconds:,.0f}" if event.seconds > 0 else ""
+                self._row(section, describe(event.criteria), samples, rate)
+            case Written(section=section):
+                rate = f"{event.samples / event.seconds:,.0f}" if event.seconds > 0 else ""
+                self._row(section, _names(event.files), event.samples, rate)
+            case NothingToDo(section, path):
+                self._row(section, "already trained", 0, "")
+                self._model = path
+            case ModelSaved(_, path):
+                self._model = path
+            case _:
+                pass
+
+    def _row(self, section: str, result: str, samples: int, rate: str) -> None:
+        action = self._action.get(section, "")
+        self._rows[section, action] = (result, f"{samples:,}" if samples else "", rate)
+
+    def print_to(self, console: Console) -> None:
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for heading in ("command", "action", "result"):
+            table.add_column(heading, overflow="fold")
+        table.add_column("samples", justify="right")
+        table.add_column("samples/s", justify="right")
+        for (section, action), cells in self._rows.items():
+            table.add_row(section, action, *cells)
+        console.print()
+        console.print(table)
+        for label, path in (("model", self._model), ("log", self._log)):
+            if path is not None:
+                # Paths are for copying: never wrapped.
+                console.print(f"{label:5}  {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _names(files: Sequence[Path]) -> str:
+    return ", ".join(str(f) for f in files)

@@ -1,0 +1,3 @@
+"""The version of graphc, one place for code and package metadata."""
+
+VERSION = "0.1.0"
