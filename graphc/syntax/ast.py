@@ -108,7 +108,7 @@ class Lambda(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """``name = value`` of a record; ``f(x) = e`` and ``X[i:lo..hi] = e`` are already rewritten to lambdas and arrays."""
+    """``name = value`` of a record; ``f(x) = e`` and ``X[i:lo..hi] = e`` are rewritten to lambdas and arrays."""
 
     name: str
     value: Expr
