@@ -61,12 +61,12 @@ CODES: dict[str, str] = {
     "GC0503": "configuration value out of its range",
     "GC0801": "unknown backend",
     "GC0802": "operator without a lowering",
+    "GC0803": "unknown or missing device",
     "GC0901": "malformed text of a graph",
     "GC0902": "unknown or doubly defined name in the text of a graph",
     "GC0903": "unknown operation or wrong attribute in the text of a graph",
     "GC0904": "shapes that do not fit in the text of a graph",
     "GC0905": "unknown pass",
-    "GC0803": "unknown or missing device",
 }
 
 

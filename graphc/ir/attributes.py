@@ -74,7 +74,7 @@ def parse_value(text: str) -> Any:
 
     Raises `DiagnosticError`.
     """
-    from graphc.ir.notation import parse_value_text  # lark costs start-up time that a check does not need
+    from graphc.ir.parser import parse_value_text  # lark costs start-up time, and most work reads no such text
 
     return parse_value_text(text)
 
