@@ -1,0 +1,20 @@
+"""The standard library: every file of graphc/script/library as one record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphc.diagnostics import SourceFile, SourceText
+from graphc.syntax import ast
+from graphc.syntax.brainscript import parse_members
+
+LIBRARY = Path(__file__).parent / "library"
+
+
+def load_library() -> ast.Record:
+    """All members of the library, in the order of the files' names."""
+    members: list[ast.Member] = []
+    for path in sorted(LIBRARY.glob("*.bs")):
+        file = SourceFile(f"library/{path.name}", path.read_text(encoding="utf-8"))
+        members += parse_members(SourceText.of(file)).members
+    return ast.Record(members[0].name_span, tuple(members))
