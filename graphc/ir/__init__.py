@@ -2,6 +2,8 @@
 
 from graphc.ir.graph import GROUPS, Graph, topological, users
 from graphc.ir.node import Context, Cost, Frames, Node, Op, RandomStream, check_arity, op, operator
+from graphc.ir.rewrite import RewriteError, Rule, Trace, rewrite, rule
+from graphc.ir.text import equal_graphs, format_graph, parse_graph
 from graphc.ir.types import (
     DEFAULT_AXIS,
     Dim,
@@ -13,6 +15,7 @@ from graphc.ir.types import (
     TensorType,
     format_shape,
 )
+from graphc.ir.verify import VerificationError, verify
 
 __all__ = [
     "DEFAULT_AXIS",
@@ -27,14 +30,24 @@ __all__ = [
     "Node",
     "Op",
     "RandomStream",
+    "RewriteError",
+    "Rule",
     "Shape",
     "ShapeError",
     "Storage",
     "TensorType",
+    "Trace",
+    "VerificationError",
     "check_arity",
+    "equal_graphs",
+    "format_graph",
     "format_shape",
     "op",
     "operator",
+    "parse_graph",
+    "rewrite",
+    "rule",
     "topological",
     "users",
+    "verify",
 ]

@@ -92,6 +92,8 @@ class Update:
 
 
 Statement = Definition | Directive | Update
+# what has a place of its own in the text
+Place = Reference | Call | Attribute | Annotation | Directive | Update
 
 
 def format_name(name: str) -> str:

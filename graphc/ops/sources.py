@@ -15,7 +15,7 @@ class InputValue(Op):
     ``axis`` names the dynamic axis; inputs that name the same one have the same sequences.
     """
 
-    names: ClassVar = ("InputValue",)
+    names: ClassVar = ("InputValue", "Input")
     family: ClassVar = "sources"
     identified: ClassVar = True
     internal: ClassVar = frozenset({"name", "element", "storage"})
