@@ -1,0 +1,239 @@
+"""Graph to traceable function: a lowering for each operator, applied node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from graphc.backend import Environment, Feeds, Function, Parameters, Results
+from graphc.backends.xla.values import Value, to_channels_last
+from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage
+from graphc.ir.layout import align, array_shape
+from graphc.ops.sources import InputValue, LearnableParameter
+
+# Both belong to graphc.backend, which knows nothing of JAX.
+jax.tree_util.register_dataclass(Environment, ["count", "settings", "random"], [])
+jax.tree_util.register_dataclass(Results, ["outputs", "updates"], [])
+
+ArrayLowering = Callable[..., Any]
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# operator → function of (op, context, operands): arrays in the author's layout, or Values in and out
+_ARRAYS: dict[type[Op], ArrayLowering] = {}
+_VALUES: dict[type[Op], Callable[..., Value]] = {}
+
+
+def lowers(*operators: type[Op]) -> Callable[[_F], _F]:
+    """Register ``f(op, c, *arrays) -> array`` for operators; the gradient is JAX's of ``f``."""
+    return lambda f: (_ARRAYS.update(dict.fromkeys(operators, f)), f)[1]
+
+
+def lowers_values(*operators: type[Op]) -> Callable[[_F], _F]:
+    """Register ``f(op, c, *values) -> Value`` for operators that care in which form their operands come."""
+    return lambda f: (_VALUES.update(dict.fromkeys(operators, f)), f)[1]
+
+
+def full_precision() -> AbstractContextManager[Any]:
+    """``float`` means float32 products on every device, so also where the hardware would rather round."""
+    return jax.default_matmul_precision("highest")
+
+
+def function(graph: Graph, *, training: bool = False) -> Function:
+    """The graph as a pure, traceable function; raises `DiagnosticError` for operators without a lowering."""
+    _check(graph)
+
+    def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:
+        with full_precision():
+            step = _Step(graph, parameters, feeds, environment or Environment(), training)
+            return step.results()
+
+    return run
+
+
+def uses_float64(graph: Graph) -> bool:
+    """Whether the graph must be traced and called under `jax.enable_x64`."""
+    return any(node.type.element is ElementType.FLOAT64 for node in graph.nodes)
+
+
+def _check(graph: Graph) -> None:
+    missing = [node for node in graph.nodes if not _has_lowering(type(node.op))]
+    if missing:
+        raise DiagnosticError(*dict.fromkeys(_no_lowering(graph, node) for node in missing))
+
+
+def _has_lowering(operator: type[Op]) -> bool:
+    sources = operator in (InputValue, LearnableParameter)
+    return sources or operator in _ARRAYS or operator in _VALUES or operator.evaluate is not Op.evaluate
+
+
+def _no_lowering(graph: Graph, node: Node) -> Diagnostic:
+    return Diagnostic("GC0802", f"the operation {node.op.names[0]} cannot run on XLA", graph.span_of(node))
+
+
+class _Step:
+    """One evaluation of a graph: the values of its nodes, inputs before users."""
+
+    def __init__(
+        self, graph: Graph, parameters: Parameters, feeds: Feeds, environment: Environment, training: bool
+    ) -> None:
+        self.graph = graph
+        self.parameters = parameters
+        self.feeds = feeds
+        self.environment = environment
+        self.training = training
+        self.frames = _frames(graph, feeds, environment)
+        self.values: dict[Node, Value] = {}
+
+    def results(self) -> Results:
+        for node in self.graph.nodes:
+            self.values[node] = self.value(node)
+        outputs = {name: self.values[node].dense for name, node in self.graph.roots.items()}
+        updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
+        return Results(outputs, updates)
+
+    def value(self, node: Node) -> Value:
+        match node.op:
+            case InputValue(name=name):
+                return Value(node.type, self.fed(name, node))
+            case LearnableParameter():
+                return Value(node.type, self.parameter(node))
+        with jax.named_scope(node.op.names[0]):
+            return apply(node.op, self.context(node), *(self.values[i] for i in node.inputs))
+
+    def fed(self, name: str, node: Node) -> Any:
+        value = self.feeds[name]
+        if node.type.storage is not Storage.DENSE:
+            return value
+        x = jnp.asarray(value, node.type.element.value)
+        return x.reshape(array_shape(node.type, x.shape[0]))
+
+    def parameter(self, node: Node) -> Any:
+        parameter = node.op
+        assert isinstance(parameter, LearnableParameter)
+        shape, dtype = array_shape(node.type), node.type.element.value
+        if parameter.name not in self.parameters and parameter.constant is not None:
+            return jnp.full(shape, parameter.constant, dtype)
+        return jnp.asarray(self.parameters[parameter.name], dtype).reshape(shape)
+
+    def context(self, node: Node) -> Context:
+        return Context(
+            xp=jnp,
+            operands=tuple(i.type for i in node.inputs),
+            result=node.type,
+            training=self.training,
+            frames=self.frames,
+            settings=self.environment.settings,
+            random=self.environment.random,
+        )
+
+
+def _parameter_name(node: Node) -> str:
+    assert isinstance(node.op, LearnableParameter), node
+    return node.op.name
+
+
+def _frames(graph: Graph, feeds: Feeds, environment: Environment) -> Frames | None:
+    sizes = [jax.tree.leaves(feeds[n.op.name])[0].shape[0] for n in graph.nodes if isinstance(n.op, InputValue)]
+    if not sizes:
+        return None
+    assert len(set(sizes)) == 1, f"inputs of different numbers of frames: {sizes}"
+    if environment.count is None:
+        return Frames(sizes[0])
+    dtype = "float64" if uses_float64(graph) else "float32"
+    return Frames(environment.count, (jnp.arange(sizes[0]) < environment.count).astype(dtype))
+
+
+def apply(op: Op, c: Context, *values: Value) -> Value:
+    """Value of an operator: its own lowering if it has one, else `Op.evaluate` with jax.numpy."""
+    values = tuple(_without_gradient(v) if i in op.no_gradient else v for i, v in enumerate(values))
+    if (of_values := _VALUES.get(type(op))) is not None:
+        return of_values(op, c, *values)
+    if (of_arrays := _ARRAYS.get(type(op))) is not None:
+        return Value(c.result, of_arrays(op, c, *_operands(op, c, values)))
+    if op.aligned and c.result.rank > 1 and any(v.is_channels_last for v in values):
+        return Value(c.result, channels_last=evaluate(op, c, *_operands_channels_last(c, values)))
+    return Value(c.result, evaluate(op, c, *_operands(op, c, values)))
+
+
+def _without_gradient(value: Value) -> Value:
+    if value.is_channels_last:
+        return Value(value.type, channels_last=jax.lax.stop_gradient(value.channels_last))
+    return Value(value.type, jax.lax.stop_gradient(value.array))
+
+
+def _operands(op: Op, c: Context, values: Sequence[Value]) -> Iterator[Any]:
+    for i, value in enumerate(values):
+        x = value.array if i in op.takes_sparse else value.dense
+        yield align(x, value.type, c.result.rank) if op.aligned else x
+
+
+def _operands_channels_last(c: Context, values: Sequence[Value]) -> Iterator[Any]:
+    # Elementwise, so the order of axes does not matter as long as it is one for all operands.
+    rank = c.result.rank
+    for value in values:
+        if value.type.rank == rank:
+            yield value.channels_last
+        elif value.type.axis is not None:
+            yield to_channels_last(align(value.dense, value.type, rank), rank)
+        else:
+            x = value.dense
+            yield to_channels_last(x.reshape((1,) * (rank - x.ndim) + x.shape), rank)
+
+
+def evaluate(op: Op, c: Context, *xs: Any) -> Any:
+    """`Op.evaluate`, with the operator's `pullback` as its gradient where it has one."""
+    if not hasattr(op, "pullback"):
+        return op.evaluate(c, *xs)
+    return with_pullback(op.evaluate, op.pullback, c, *xs)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def with_pullback(forward: Callable[..., Any], pullback: Callable[..., Sequence[Any]], c: Context, *xs: Any) -> Any:
+    """``forward(c, *xs)`` with gradients ``pullback(c, xs, y, g)``, summed where an operand was broadcast."""
+    # What is traced in the context must be an argument: a function with its own gradient may not close over it.
+    traced = (c.frames, dict(c.settings), c.random)
+
+    def context(traced: Any) -> Context:
+        frames, settings, random = traced
+        return replace(c, frames=frames, settings=settings, random=random)
+
+    @jax.custom_vjp
+    def call(traced: Any, *xs: Any) -> Any:
+        return forward(context(traced), *xs)
+
+    def call_forward(traced: Any, *xs: Any) -> Any:
+        y = call(traced, *xs)
+        return y, (traced, xs, y)
+
+    def call_backward(saved: Any, g: Any) -> Any:
+        traced, xs, y = saved
+        with full_precision():
+            gradients = pullback(context(traced), xs, y, g)
+        return (None, *(unbroadcast(d, x) for d, x in zip(gradients, xs, strict=True)))
+
+    call.defvjp(call_forward, call_backward)
+    return call(traced, *xs)
+
+
+def unbroadcast(gradient: Any, x: Any) -> Any:
+    """Sum a gradient over the axes along which ``x`` was repeated; none stays none."""
+    if gradient is None:
+        return None
+    extra = gradient.ndim - x.ndim
+    if extra > 0:
+        gradient = gradient.sum(tuple(range(extra)))
+    repeated = tuple(i for i, (d, n) in enumerate(zip(gradient.shape, x.shape, strict=True)) if n == 1 and d != 1)
+    return gradient.sum(repeated, keepdims=True).astype(x.dtype)
+
+
+jax.tree_util.register_dataclass(Frames, ["count", "mask"], [])
+
+
+def names_of_parameters(graph: Graph) -> Mapping[str, Node]:
+    """Parameters of the graph by name."""
+    return {n.op.name: n for n in graph.nodes if isinstance(n.op, LearnableParameter)}

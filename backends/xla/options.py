@@ -1,0 +1,48 @@
+"""What XLA is told beside the program: compiler options by platform, and where compiled programs are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import jax
+
+from graphc.ir import Graph
+
+# jaxlib 0.10 turns CPU convolutions into fusions that are slower from 32 channels up; see benchmarks/convolution.py
+_CONVOLUTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+def compiler_options(graph: Graph, platform: str) -> Mapping[str, str]:
+    """Options that measured better for this kind of graph, as far as the installed compiler knows them."""
+    if platform != "cpu" or not any(node.op.family == "convolution" for node in graph.nodes):
+        return {}
+    return {name: value for name, value in _CONVOLUTION.items() if _is_known(name, value)}
+
+
+@cache
+def _is_known(name: str, value: str) -> bool:
+    program = jax.jit(lambda: 0.0, compiler_options={name: value}).lower()
+    try:
+        program.compile()
+    except Exception:  # the compiler's own error type differs between versions; all of them mean "no"
+        return False
+    return True
+
+
+def keep_compiled_programs() -> None:
+    """Switch JAX's persistent compilation cache on, in the user's cache folder, unless the user has decided."""
+    if jax.config.jax_compilation_cache_dir is not None or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    import platformdirs  # only wanted once jax is loaded anyway
+
+    folder = Path(platformdirs.user_cache_dir("graphc")) / "xla"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return  # a home that cannot be written costs time, nothing else
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,0 +1,67 @@
+"""Values during lowering: an array in the author's layout, channels last, or both, converted only when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from graphc.ir import Storage, TensorType
+from graphc.ir.layout import array_shape
+
+
+class Value:
+    """What a node computes. ``array`` has the layout of `graphc.ir.layout`: images are ``(frames, C, H, W)``.
+
+    ``channels_last`` is the same with the author's last axis moved to the end, ``(frames, H, W, C)``: the form in
+    which convolution, pooling and spatial normalisation are fast. A chain of them never leaves it.
+    """
+
+    __slots__ = ("_array", "_last", "type")
+
+    def __init__(self, type: TensorType, array: Any = None, *, channels_last: Any = None) -> None:
+        self.type = type
+        self._array = array
+        self._last = channels_last
+
+    @property
+    def is_channels_last(self) -> bool:
+        """Whether the channels-last form is there without converting."""
+        return self._last is not None
+
+    @property
+    def array(self) -> Any:
+        if self._array is None:
+            self._array = jnp.moveaxis(self._last, -1, -self.type.rank)
+        return self._array
+
+    @property
+    def channels_last(self) -> Any:
+        if self._last is None:
+            self._last = to_channels_last(self.dense, self.type.rank)
+        return self._last
+
+    @property
+    def dense(self) -> Any:
+        """The array with onehot and sparse storage spelt out."""
+        if self.type.storage is Storage.DENSE:
+            return self.array
+        return densify(self.array, self.type)
+
+
+def to_channels_last(x: Any, rank: int) -> Any:
+    """Move the author's last axis of a value of that rank to the end of the array."""
+    return jnp.moveaxis(x, -rank, -1) if rank > 1 else x
+
+
+def densify(x: Any, type: TensorType) -> Any:
+    """Onehot indices ``(frames,)`` or sparse ``(indices, values)`` as a dense array; an index outside is no entry."""
+    dtype = type.element.value
+    if type.storage is Storage.ONEHOT:
+        flat = (x[:, None] == jnp.arange(type.size)).astype(dtype)
+    else:
+        indices, values = x
+        rows = jnp.arange(indices.shape[0])[:, None]
+        flat = jnp.zeros((indices.shape[0], type.size), dtype)
+        flat = flat.at[rows, indices].add(values.astype(dtype), mode="drop")
+    return flat.reshape(array_shape(type, flat.shape[0]))

@@ -1,0 +1,38 @@
+"""The backend object: what `graphc.backend.load` hands out, and everything of JAX that training asks for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from graphc.backends.xla import lowering, options, program
+from graphc.backends.xla.device import resolve
+from graphc.backends.xla.random import CounterStream
+
+
+class XlaBackend:
+    """See `graphc.backend.Backend`; the further members are for those who trace functions of their own."""
+
+    name = "xla"
+
+    function = staticmethod(lowering.function)
+    compile = staticmethod(program.compile)
+    jit = staticmethod(program.jit)
+    precision = staticmethod(program.precision)
+    device = staticmethod(resolve)
+    stream = CounterStream
+    export = staticmethod(program.export)
+    lowered_text = staticmethod(program.lowered_text)
+
+
+def _register(skip: Sequence[str]) -> None:
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name not in skip:
+            importlib.import_module(f"{__package__}.{module.name}")
+
+
+_register(skip=("xla",))
+options.keep_compiled_programs()
+BACKEND = XlaBackend()

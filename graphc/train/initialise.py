@@ -1,0 +1,151 @@
+"""First values of parameters: reproducible from a seed, whatever the order in which they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from graphc.data.mersenne import MT19937_64
+from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.ir import Graph, TensorType
+from graphc.ir.layout import array_shape
+from graphc.ops.initializers import NORMAL_KINDS, Initializer
+from graphc.ops.sources import LearnableParameter
+from graphc.train.ziggurat import normal
+
+Generator = Literal["jax", "cntk"]
+Array = npt.NDArray[Any]
+
+# truncated normal numbers lie within so many standard deviations
+_TRUNCATION = 2.0
+
+
+def initialise(graph: Graph, seed: int = 0, generator: Generator = "jax") -> dict[str, Array]:
+    """Values of every parameter of the graph by name.
+
+    ``jax``: keyed by ``seed`` and the parameter's name. ``cntk``: CNTK's numbers from the seed that each parameter
+    got at its construction; ``seed`` plays no part then.
+    """
+    found: dict[str, Array] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, LearnableParameter):
+            try:
+                found[node.op.name] = initial_value(node.op, node.type, seed, generator)
+            except ValueError as error:
+                name = node.op.name
+                problem = Diagnostic("GC0701", f"the parameter {name} cannot be initialised: {error}", node.span)
+                raise DiagnosticError(problem) from error
+    return found
+
+
+def initial_value(parameter: LearnableParameter, type: TensorType, seed: int, generator: Generator) -> Array:
+    """Value of one parameter in the layout of `graphc.ir.layout`; raises `ValueError`."""
+    initializer, dtype = parameter.initializer, np.dtype(type.element.value)
+    flat = _fixed(initializer, type.dims)
+    if flat is None:
+        draw = _draw_cntk if generator == "cntk" else _draw_jax(parameter.name, seed)
+        flat = draw(initializer, type.dims, dtype)
+    return flat.astype(dtype).reshape(array_shape(type))
+
+
+def _fixed(initializer: Initializer, dims: tuple[int, ...]) -> Array | None:
+    """The values, first axis fastest, where nothing is random."""
+    match initializer.kind:
+        case "zero":
+            return np.zeros(math.prod(dims))
+        case "fixedValue":
+            return np.full(math.prod(dims), initializer.value)
+        case "bilinear":
+            return _bilinear(dims)
+        case "fromFile" | "fromLiteral":
+            return _literal(initializer.literal, dims)
+        case kind if initializer.is_random:
+            return None
+        case kind:
+            raise ValueError(f"there is no initialisation {kind!r}")
+
+
+def _bilinear(dims: tuple[int, ...]) -> Array:
+    if len(dims) != 4 or dims[0] != dims[1] or dims[2] != dims[3]:
+        raise ValueError("bilinear needs a square kernel and as many input as output channels")
+    k, channels = dims[0], dims[2]
+    profile = 1 - np.abs(np.arange(k) - (k - 1) / 2) / ((k + 1) // 2)
+    kernel = profile[:, None] * profile[None, :]
+    return (np.eye(channels)[:, :, None, None] * kernel).reshape(-1)
+
+
+def _literal(text: str, dims: tuple[int, ...]) -> Array:
+    rows = [line.split() for line in text.splitlines() if line.split()]
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError("the rows of its matrix are not equally long")
+    matrix = np.array([[float(word) for word in row] for row in rows])
+    if matrix.shape != (dims[0], math.prod(dims[1:])):
+        found = " x ".join(map(str, matrix.shape))
+        raise ValueError(f"its matrix is [{found}], wanted is [{dims[0]} x {math.prod(dims[1:])}]")
+    return matrix.T.reshape(-1)
+
+
+def _draw_jax(name: str, seed: int) -> Any:
+    def draw(initializer: Initializer, dims: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        word = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "little")
+        size, width = math.prod(dims), initializer.width(dims)
+        # float32 numbers widened afterwards: a float64 model starts where its float32 twin does
+        key = jax.random.wrap_key_data(np.array([word >> 32, word & 0xFFFFFFFF], np.uint32))
+        if initializer.kind == "TruncNormal":
+            drawn = jax.random.truncated_normal(key, -_TRUNCATION, _TRUNCATION, (size,), np.float32)
+        elif initializer.kind in NORMAL_KINDS:
+            drawn = jax.random.normal(key, (size,), np.float32)
+        else:
+            drawn = jax.random.uniform(key, (size,), np.float32, -1.0, 1.0)
+        return np.asarray(drawn).astype(dtype) * dtype.type(width)
+
+    return draw
+
+
+def _draw_cntk(initializer: Initializer, dims: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    width = _cntk_width(initializer, dims, dtype)
+    engine, size = MT19937_64(initializer.seed), math.prod(dims)
+    if initializer.kind == "TruncNormal":
+        return _truncated(engine, size, width, dtype)
+    if initializer.kind in NORMAL_KINDS:
+        return (normal(engine, size) * float(width)).astype(dtype)
+    return uniform(engine, size, -float(width), float(width)).astype(dtype)
+
+
+def _cntk_width(initializer: Initializer, dims: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    scale = dtype.type(np.float32(initializer.scale))
+    if initializer.kind == "uniform":
+        return dtype.type(np.float32(0.05)) * scale
+    unscaled = Initializer(
+        initializer.kind, filter_rank=initializer.filter_rank, output_rank=initializer.output_rank
+    ).width(dims)
+    return dtype.type(unscaled) * scale
+
+
+def uniform(engine: MT19937_64, size: int, low: float, high: float) -> npt.NDArray[np.float64]:
+    """Numbers in [low, high), one word each; a word that rounds up to ``high`` is passed over."""
+    drawn = np.empty(0)
+    while len(drawn) < size:
+        fresh = engine.next_u64(size - len(drawn)).astype(np.float64) * 2.0**-64 * (high - low) + low
+        drawn = np.concatenate([drawn, fresh[fresh < high]])
+    return drawn
+
+
+def _truncated(engine: MT19937_64, size: int, sigma: Any, dtype: np.dtype[Any]) -> Array:
+    bound, kept = dtype.type(_TRUNCATION) * sigma, np.empty(0, dtype)
+    while len(kept) < size:
+        # what is drawn beyond the last value wanted is lost, which nobody sees: each parameter has its own engine
+        fresh = (normal(engine, size) * float(sigma)).astype(dtype)
+        kept = np.concatenate([kept, fresh[np.abs(fresh) <= bound]])
+    return kept[:size]
+
+
+def missing_values(graph: Graph, values: Mapping[str, Any]) -> list[str]:
+    """Names of parameters of the graph that ``values`` lacks, in order."""
+    return [n.op.name for n in graph.nodes if isinstance(n.op, LearnableParameter) and n.op.name not in values]

@@ -1,0 +1,117 @@
+"""First values of parameters: CNTK's own numbers where asked for, else reproducible by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc.data.mersenne import MT19937_64
+from graphc.diagnostics import DiagnosticError
+from graphc.ir import ElementType, Graph
+from graphc.ops.initializers import Initializer
+from graphc.ops.sources import LearnableParameter
+from graphc.train import ziggurat
+from graphc.train.initialise import Generator, initialise, uniform
+
+VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "rng_vectors.json").read_text("utf-8"))
+
+
+def values(initializer: Initializer, shape: tuple[int, ...], generator: Generator = "cntk", **more: Any) -> Any:
+    node = LearnableParameter(name="W", shape=shape, initializer=initializer, **more)()
+    return initialise(Graph({"W": node}), generator=generator)["W"]
+
+
+def test_ziggurat_tables_are_boosts() -> None:
+    x, y = ziggurat._tables()
+    assert x.tolist() == [float.fromhex(v) for v in VECTORS["ziggurat_tables_normal_128"]["x"]]
+    assert y.tolist() == [float.fromhex(v) for v in VECTORS["ziggurat_tables_normal_128"]["y"]]
+
+
+@pytest.mark.parametrize("seed", [s for s in VECTORS["gaussian_boost_ziggurat"] if s.isdigit()])
+def test_normal_numbers_are_cntks(seed: str) -> None:
+    vector = VECTORS["gaussian_boost_ziggurat"][seed]
+    drawn = ziggurat.normal(MT19937_64(int(seed)), 100000)
+    assert drawn[:8].tolist() == [float(v) for v in vector["unit_f64"]]
+    assert hashlib.sha256(drawn.tobytes()).hexdigest() == vector["sha256_first_100000_f64"]
+
+
+def test_tail_numbers_are_cntks() -> None:
+    cases = VECTORS["gaussian_boost_ziggurat"]["tail_cases_seed7"]
+    drawn = ziggurat.normal(MT19937_64(7), max(c["index"] for c in cases) + 1)
+    assert [drawn[c["index"]] for c in cases] == [float(c["value"]) for c in cases]
+
+
+@pytest.mark.parametrize("seed", list(VECTORS["uniform"]))
+def test_uniform_values_are_cntks(seed: str) -> None:
+    vector = VECTORS["uniform"][seed]
+    assert uniform(MT19937_64(int(seed)), 8, 0, 1).tolist() == [float(v) for v in vector["unit_f64"]]
+    single = values(Initializer("uniform", seed=int(seed)), (8,))
+    assert single.tolist() == [np.float32(v) for v in vector["pm0.05f_as_f32"]["values"]]
+    double = values(Initializer("uniform", seed=int(seed)), (8,), element=ElementType.FLOAT64)
+    assert double.tolist() == [float(v) for v in vector["pm0.05f_as_f64"]["values"]]
+
+
+def test_gaussian_values_are_cntks() -> None:
+    vector = VECTORS["gaussian_boost_ziggurat"]["1"]["sigma_0.2_over_sqrt50_f32"]
+    drawn = values(Initializer("gaussian", seed=1), (4, 50))
+    np.testing.assert_allclose(drawn.reshape(-1)[:8], [float(v) for v in vector["values"]], rtol=2e-7)
+
+
+@pytest.mark.parametrize("seed", ["1", "7"])
+def test_truncated_values_are_cntks(seed: str) -> None:
+    vector = VECTORS["truncated_normal"][seed]
+    drawn = values(Initializer("TruncNormal", scale=0.02, seed=int(seed)), (8,))
+    assert drawn.tolist() == [np.float32(v) for v in vector["values_f32"]]
+
+
+def test_fixed_values() -> None:
+    assert values(Initializer("fixedValue", value=0.5), (2,)).tolist() == [0.5, 0.5]
+    assert values(Initializer("zero"), (1, 2)).tolist() == [[0.0], [0.0]]
+    # the text looks like the matrix [2 x 3]; the array is (3, 2)
+    assert values(Initializer("fromLiteral", literal="1 2 3\n4 5 6\n"), (2, 3)).tolist() == [[1, 4], [2, 5], [3, 6]]
+    bilinear = values(Initializer("bilinear"), (4, 4, 2, 2))
+    assert bilinear[0, 0, 0].tolist() == [0.0625, 0.1875, 0.1875, 0.0625]
+    assert not bilinear[0, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("initializer", "shape", "low", "high"),
+    [
+        (Initializer("uniform"), (30, 40), 0.049, 0.05),
+        (Initializer("glorotUniform"), (30, 70), 0.24, 0.245),
+        (Initializer("heNormal"), (100, 200), 0.36, 0.5),
+        (Initializer("TruncNormal"), (100, 200), 1.99, 2.0),
+    ],
+)
+def test_jax_values_have_their_width(
+    initializer: Initializer, shape: tuple[int, ...], low: float, high: float
+) -> None:
+    assert low < np.abs(values(initializer, shape, "jax")).max() <= high
+
+
+def test_values_depend_on_seed_and_name_alone() -> None:
+    a, b = (LearnableParameter(name=n, shape=(3,))() for n in "ab")
+    both, reverse = initialise(Graph({"a": a, "b": b}), 1), initialise(Graph({"b": b, "a": a}), 1)
+    assert both["a"].tolist() == reverse["a"].tolist() != both["b"].tolist()
+    assert both["a"].tolist() != initialise(Graph({"a": a}), 2)["a"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("initializer", "shape"),
+    [
+        (Initializer("bilinear"), (3, 2)),
+        (Initializer("fromLiteral", literal="1 2\n3"), (2, 2)),
+        (Initializer("fromLiteral", literal="1 2"), (3,)),
+        (Initializer("fromLiteral", literal="1 x"), (1, 2)),
+        (Initializer("nonsense"), (3,)),
+        (Initializer("glorotUniform", filter_rank=3), (3,)),
+    ],
+)
+def test_impossible_values_are_diagnosed(initializer: Initializer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DiagnosticError, match="GC0701"):
+        values(initializer, shape)
