@@ -1,0 +1,81 @@
+"""Shape rules that families of operators share: broadcasting, the dynamic axis of a result, equal samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from graphc.ir import Context, Dim, Shape, ShapeError, TensorType
+
+
+def result_type(shape: Sequence[Dim], *types: TensorType) -> TensorType:
+    """Dense type of that shape with the dynamic axis of the first operand that has one."""
+    elements = {t.element for t in types}
+    if len(elements) > 1:
+        raise ShapeError(f"element types differ: {' and '.join(str(t.element) for t in types)}", *range(len(types)))
+    axis = next((t.axis for t in types if t.axis is not None), None)
+    return TensorType(tuple(shape), types[0].element, axis)
+
+
+def broadcast(*types: TensorType) -> TensorType:
+    """Type of an elementwise operation: axes are aligned at the first, missing ones and ones of 1 are repeated."""
+    rank = max(t.rank for t in types)
+    return result_type([_common_dim(axis, types) for axis in range(1, rank + 1)], *types)
+
+
+def _common_dim(axis: int, types: Sequence[TensorType]) -> Dim:
+    dims = [t.dim(axis) for t in types]
+    known = {d for d in dims if d not in (None, 1)}
+    if len(known) > 1:
+        first, second = [i for i, d in enumerate(dims) if d in known][:1] + _disagreeing(dims)
+        raise ShapeError(
+            f"shapes {types[first]} and {types[second]} do not fit: axis {axis} is {dims[first]} and {dims[second]}",
+            first,
+            second,
+        )
+    return known.pop() if known else None if None in dims else 1
+
+
+def _disagreeing(dims: Sequence[Dim]) -> list[int]:
+    sizes = [(i, d) for i, d in enumerate(dims) if d not in (None, 1)]
+    return [next(i for i, d in sizes if d != sizes[0][1])]
+
+
+def offer_others(*types: TensorType) -> Iterable[tuple[int, Shape]]:
+    """What elementwise operations offer: to each operand of unknown shape the broadcast shape of the others."""
+    for index, type in enumerate(types):
+        others = types[:index] + types[index + 1 :]
+        if not type.is_complete and others:
+            yield index, broadcast(*others).shape
+
+
+def without_ones(shape: Shape) -> Shape:
+    """The shape without axes of 1: what remains decides whether two samples are the same vector."""
+    return tuple(d for d in shape if d != 1)
+
+
+def require_same_sample(a: TensorType, b: TensorType, first: int = 0, second: int = 1) -> None:
+    """Raise `ShapeError` unless both samples hold the same elements in the same order."""
+    if a.is_complete and b.is_complete and without_ones(a.shape) != without_ones(b.shape):
+        raise ShapeError(f"shapes differ: the left operand is {a}, the right is {b}", first, second)
+
+
+def require_frames(name: str, *types: TensorType) -> None:
+    """Raise `ShapeError` unless an operand has a dynamic axis: there is nothing to sum over without one."""
+    if all(t.axis is None for t in types):
+        raise ShapeError(f"{name} sums over frames, but no operand depends on an input", *range(len(types)))
+
+
+def flat(x: Any, type: TensorType) -> Any:
+    """``x`` with each sample as one vector: ``(frames, size)``, or ``(size,)`` without dynamic axis."""
+    return x.reshape((*x.shape[:1], type.size) if type.axis is not None else (type.size,))
+
+
+def masked(c: Context, x: Any, type: TensorType) -> Any:
+    """``x`` with padding frames set to 0; untouched where there is no dynamic axis."""
+    return x if type.axis is None else c.masked(x)
+
+
+def real_frames(c: Context, x: Any) -> Any:
+    """Number of real frames of the step; ``x`` is a value with the dynamic axis."""
+    return x.shape[0] if c.frames is None else c.frames.count
