@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, SourceFile, Span
@@ -45,6 +45,7 @@ from graphc.script.values import (
 from graphc.syntax import ast
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ast.Expr)
 
 # Nested evaluations on one thread before the next goes on (see stack.py).
 _HOP = 4_000
@@ -326,11 +327,11 @@ class Evaluator:
         # the reference builds the else branch first, and the order of parameters depends on it
         otherwise = self._evaluate(expr.otherwise, scope, (path, ".else"))
         then = self._evaluate(expr.then, scope, (path, ".then"))
-        return node_choice(expr, (condition, then, otherwise), self.host, path)
+        return node_choice(self._at_author(expr, scope), (condition, then, otherwise), self.host, path)
 
     def _unary(self, expr: ast.Unary, scope: RecordValue, path: Path) -> Any:
         operand = self._evaluate(expr.operand, scope, _unary_path(expr.operator, path))
-        return apply_unary(expr, operand, self.host, path)
+        return apply_unary(self._at_author(expr, scope), operand, self.host, path)
 
     def _binary(self, expr: ast.Binary, scope: RecordValue, path: Path) -> Any:
         symbol = expr.operator
@@ -346,7 +347,7 @@ class Evaluator:
         if symbol == ">>" and isinstance(left, FunctionValue) and isinstance(right, FunctionValue):
             force_defaults(left, self.force)
             return compose(expr, left, right)
-        return apply_binary(expr, left, right, self.host, path)
+        return apply_binary(self._at_author(expr, scope), left, right, self.host, path)
 
     # --- functions
 
@@ -381,7 +382,7 @@ class Evaluator:
         if given + len(named) != len(expr.arguments):
             wrong = next(a for a in expr.arguments if a.name is not None and a.name not in named)
             raise errors.unknown_option(function, wrong)
-        return self._apply(function, positional, named, path, expr.span)
+        return self._apply(function, positional, named, path, self._author_span(expr.span, scope))
 
     def _apply(
         self, function: FunctionValue, positional: list[Any], named: dict[str, Any], path: Path, span: Span
@@ -429,6 +430,24 @@ class Evaluator:
         function, span = max(reversed(recent), key=weight)
         return errors.endless(function.name, len(self._calls), span, function.span)
 
+    # --- the author's text
+
+    def _author_span(self, span: Span, scope: RecordValue) -> Span:
+        """The place itself, or of a place in the library the call in the author's text that led there."""
+        if span.file not in self._library_files:
+            return span
+        outer: RecordValue | None = scope
+        while outer is not None:
+            # the scope of a call bears the author's span of that call
+            if outer.span.file not in self._library_files:
+                return outer.span
+            outer = outer.parent
+        return span
+
+    def _at_author(self, expr: E, scope: RecordValue) -> E:
+        span = self._author_span(expr.span, scope)
+        return expr if span is expr.span else replace(expr, span=span)
+
     # --- new
 
     def _new(self, expr: ast.New, scope: RecordValue, path: Path) -> Any:
@@ -440,7 +459,8 @@ class Evaluator:
         if not isinstance(record, RecordValue):
             raise errors.expected("record", record, expr.argument.span)
         if name in host.types:
-            return _as_value(host.create(name, record, join_path(path), expr.span), expr.span, self)
+            span = self._author_span(expr.span, scope)
+            return _as_value(host.create(name, record, join_path(path), span), span, self)
         return BUILTIN_TYPES[name](Parameters(record, name, expr.span), self.write)
 
 
