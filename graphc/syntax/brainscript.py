@@ -17,7 +17,7 @@ def parse_expression(text: SourceText, *, includes: IncludePath | None = None) -
     >>> parse_expression(SourceText.from_string("W * x + b")).operator
     '+'
     """
-    return _parse(text, "expression", includes)
+    return _parse(text, "single", includes)
 
 
 def parse_members(text: SourceText, *, includes: IncludePath | None = None) -> Record:

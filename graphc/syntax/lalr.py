@@ -37,7 +37,7 @@ class _FedFromOutside(Lexer):
 def _lark() -> lark.Lark:
     return lark.Lark(
         grammar_text(),
-        start=["file", "expression"],
+        start=["file", "single"],
         parser="lalr",
         lexer=_FedFromOutside,
         transformer=TreeBuilder(),

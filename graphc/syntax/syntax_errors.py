@@ -44,7 +44,7 @@ def _expectation(token: Token, previous: Token | None, opening: Token | None, ac
         if previous is not None and previous.type in ("DOT", "NEW", "LSQB"):
             return "GC0151", f"identifier expected, found {found}"
         return "GC0152", f"argument identifier expected, found {found}"
-    if "$END" in accepted or not accepted:  # reduced to a whole expression, the parser accepts nothing
+    if "$END" in accepted:
         return "GC0154", f"junk at end of source: {found} cannot follow here"
     return "GC0153", f"{_missing(opening, accepted)} expected, found {found}"
 

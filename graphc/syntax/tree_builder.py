@@ -68,6 +68,9 @@ class TreeBuilder:
         items.append(parts[2])
         return items
 
+    def single(self, parts: list[Any]) -> Expr:
+        return _bare(parts[0])
+
     # Members
 
     def file(self, parts: list[Any]) -> tuple[Member, ...]:
@@ -97,7 +100,8 @@ class TreeBuilder:
 
     def member_array_of_functions(self, parts: list[Any]) -> Member:
         name, spec, parameters, _, body = parts
-        return _member(name, _array(spec, _lambda(parameters, body), body.span))
+        function = _lambda(parameters, body)
+        return _member(name, _array(spec, function, function.span))
 
     def index_spec(self, parts: list[Any]) -> _IndexSpec:
         opening, name, _, first, _, last, closing = parts
