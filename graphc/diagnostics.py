@@ -90,7 +90,6 @@ CODES: dict[str, str] = {
     "GC0607": "incomplete data taken as it is",
     "GC0608": "a network input has no stream",
     "GC0609": "dimension of a stream differs from that of the input",
-    "GC0610": "streams of a reader contradict each other",
     "GC0611": "a sequence of several samples in frame mode",
     "GC0701": "parameter that cannot be initialised",
     "GC0702": "model or checkpoint file that cannot be read",

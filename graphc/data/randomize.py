@@ -112,7 +112,9 @@ def _shuffled_freely(items: Order, seed: int) -> Order:
     return np.array(shuffled, dtype=np.int64)
 
 
-def _shuffled_in_windows(items: Order, sizes: npt.NDArray[np.int64], begin: list[int], end: list[int], seed: int) -> Order:
+def _shuffled_in_windows(
+    items: Order, sizes: npt.NDArray[np.int64], begin: list[int], end: list[int], seed: int
+) -> Order:
     """Swap every position with one of its window, drawn again until both sequences stay within theirs."""
     shuffled = items.tolist()
     place = np.repeat(np.arange(len(sizes)), sizes).tolist()  # chunk that a position belongs to

@@ -1,0 +1,154 @@
+"""Opens the data a reader section describes, and holds it against the inputs of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from graphc.config.reader import ReaderSettings, StreamSettings
+from graphc.data.cache import read_cached
+from graphc.data.columns import Dataset, Ints, Stream
+from graphc.data.minibatches import Minibatch, Timeline
+from graphc.data.randomize import BlockRandomizer, NoRandomizer, Randomizer
+from graphc.data.text_format import TextOptions
+from graphc.data.text_rows import TextInput
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Span, suggest
+
+_DEFAULT_WINDOW = 4 << 30  # bytes on disk that shuffling mixes
+
+
+@dataclass(frozen=True, slots=True)
+class WantedInput:
+    """An input of the network: how many elements a sample has, and where it was declared."""
+
+    name: str
+    dim: int
+    span: Span | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Data by network input, and the order to take it in."""
+
+    dataset: Dataset
+    streams: Mapping[str, Stream]
+    timeline: Timeline
+
+    @property
+    def samples(self) -> int:
+        """Length of a sweep."""
+        return self.dataset.samples
+
+    @property
+    def is_frames(self) -> bool:
+        """Whether sequence numbers index the samples of every column."""
+        return all(bool((s.lengths == 1).all()) for s in self.streams.values())
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return self.dataset.warnings
+
+    def minibatches(self, epoch: int, minibatch_size: int, epoch_size: int = 0, first: int = 0) -> Iterator[Minibatch]:
+        """The minibatches of an epoch (both counted from 0) from number ``first`` on."""
+        return self.timeline.minibatches(epoch, minibatch_size, epoch_size, first)
+
+
+def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> Reader:
+    """The reader of a section for the inputs of a network; every disagreement between the two is told."""
+    settings.require_supported()
+    matched = _matched(settings, wanted)
+    path = _existing(settings)
+    inputs = [_text_input(s) for s in settings.inputs]
+    dtype = np.float64 if settings.precision == "double" else np.float32
+    options = TextOptions(settings.skip_sequence_ids, settings.max_errors, dtype)
+    dataset = read_cached(path, inputs, options, settings.spans.get("file"))
+    if settings.frame_mode:
+        _require_frames(dataset, settings)
+    streams = {name: dataset.streams[stream.name] for name, stream in matched.items()}
+    timeline = Timeline(_randomizer(dataset, settings), dataset.lengths, _distinct_lengths(streams))
+    return Reader(dataset, streams, timeline)
+
+
+def _matched(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> dict[str, StreamSettings]:
+    found = Diagnostics()
+    matched: dict[str, StreamSettings] = {}
+    for input in wanted:
+        stream = settings.stream(input.name)
+        if stream is None:
+            found.add(_missing_stream(settings, input))
+        elif stream.dim != input.dim:
+            found.add(_wrong_dimension(stream, input))
+        else:
+            matched[input.name] = stream
+    found.raise_errors()
+    return matched
+
+
+def _missing_stream(settings: ReaderSettings, input: WantedInput) -> Diagnostic:
+    names = [s.name for s in settings.inputs]
+    close = suggest(input.name, names)
+    message = f"the reader has no stream for the network's input '{input.name}', only {', '.join(names)}"
+    labels = (Label(f"the input '{input.name}' is declared", input.span),) if input.span else ()
+    hint = f"rename the stream '{close}' to '{input.name}', or the input" if close else None
+    return Diagnostic("GC0608", message, settings.spans.get("input", settings.span), labels, hint)
+
+
+def _wrong_dimension(stream: StreamSettings, input: WantedInput) -> Diagnostic:
+    message = f"stream '{stream.name}' has dim {stream.dim}, but the network's input has {input.dim} elements"
+    labels = (Label(f"the input '{input.name}' of {input.dim} elements is declared", input.span),) if input.span else ()
+    return Diagnostic("GC0609", message, stream.spans.get("dim", stream.span), labels)
+
+
+def _existing(settings: ReaderSettings) -> Path:
+    """The data file, with a helpful complaint where there is none."""
+    path = Path(settings.file)
+    if path.exists():
+        return path
+    folder = path.parent
+    hint = None
+    if not folder.is_dir():
+        hint = f"the folder '{folder}' does not exist either"
+    else:
+        close = suggest(path.name, (entry.name for entry in folder.iterdir()))
+        hint = f"did you mean '{folder / close}'?" if close else None
+    message = f"data file '{path}' does not exist"
+    raise DiagnosticError(Diagnostic("GC0001", message, settings.spans.get("file", settings.span), hint=hint))
+
+
+def _text_input(stream: StreamSettings) -> TextInput:
+    span = stream.spans.get("dim", stream.span)
+    return TextInput(stream.name, stream.dim, stream.is_sparse, stream.alias, stream.defines_mb_size, span)
+
+
+def _require_frames(dataset: Dataset, settings: ReaderSettings) -> None:
+    for name, stream in dataset.streams.items():
+        longer = np.flatnonzero(stream.lengths != 1)
+        if len(longer):
+            number = int(longer[0])
+            found = f"{stream.lengths[number]} samples of '{name}'"
+            message = f"sequence {dataset.keys[number]} of '{settings.file}' has {found}, but frameMode takes one each"
+            span = settings.spans.get("frameMode", settings.span)
+            raise DiagnosticError(Diagnostic("GC0611", message, span, hint="set frameMode = false"))
+
+
+def _randomizer(dataset: Dataset, settings: ReaderSettings) -> Randomizer:
+    if not settings.randomize:
+        return NoRandomizer(dataset.sequences)
+    chunk_size, window = settings.chunk_size_in_bytes, settings.randomization_window
+    sample_based = settings.sample_based_randomization_window
+    if window is None:
+        # Half a window lies on either side, so twice the data reaches all of them from anywhere.
+        window = 2 * dataset.samples + 2 if sample_based else _DEFAULT_WINDOW // chunk_size
+    chunks = dataset.chunk_starts(chunk_size)
+    return BlockRandomizer(chunks, dataset.lengths, window, sample_based, settings.randomization_seed)
+
+
+def _distinct_lengths(streams: Mapping[str, Stream]) -> list[Ints]:
+    distinct: list[Ints] = []
+    for stream in streams.values():
+        if not any(np.array_equal(stream.lengths, known) for known in distinct):
+            distinct.append(stream.lengths)
+    return distinct
