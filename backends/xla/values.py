@@ -30,6 +30,14 @@ class Value:
         return self._last is not None
 
     @property
+    def frames(self) -> tuple[Any, ...]:
+        """Size of the dynamic axis, empty where there is none; symbolic under export."""
+        if self.type.axis is None:
+            return ()
+        x = self._array if self._last is None else self._last
+        return ((x[0] if isinstance(x, tuple) else x).shape[0],)
+
+    @property
     def array(self) -> Any:
         if self._array is None:
             self._array = jnp.moveaxis(self._last, -1, -self.type.rank)

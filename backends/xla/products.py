@@ -1,0 +1,71 @@
+"""Products: one matrix product of two dimensions, or a gather where the right operand is onehot or sparse."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from graphc.backends.xla.lowering import lowers_values
+from graphc.backends.xla.values import Value
+from graphc.ir import Context, Storage
+from graphc.ir.layout import array_shape
+from graphc.ops.products import QuantizedTimes, Times, TransposeTimes
+
+
+@lowers_values(Times, QuantizedTimes)
+def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> Value:
+    a, b = c.operands
+    if a.axis is not None:
+        return Value(c.result, op.evaluate(c, left.array, right.dense))
+    shape, o = op.left_shape(a, b), op.output_rank
+    out, inner = [_known(d) for d in shape[:o]], [_known(d) for d in shape[o:]]
+    if _permutes(right, len(inner), math.prod(out)):
+        # The weights are permuted where they are fewer than the image's numbers.
+        tensor = left.array.reshape(*reversed(inner), math.prod(out))
+        tensor = jnp.moveaxis(tensor, 0, len(inner) - 1)
+        return _product(c, tensor.reshape(-1, math.prod(out)), right.channels_last, right)
+    return _product(c, left.array.reshape(math.prod(inner), math.prod(out)), None, right)
+
+
+@lowers_values(TransposeTimes)
+def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -> Value:
+    a, _ = c.operands
+    if a.axis is not None:
+        return Value(c.result, op.evaluate(c, left.array, right.dense))
+    return _product(c, left.array.reshape(-1, a.dims[0]).T, None, right)
+
+
+def _product(c: Context, matrix: Any, x: Any, right: Value) -> Value:
+    """``right`` (as array: ``x`` if given) times a matrix of shape (inner, rows)."""
+    inner, rows = matrix.shape
+    if right.type.storage is not Storage.DENSE and right.type.size == inner:
+        y = _gathered(matrix, right)
+    else:
+        x = right.dense if x is None else x
+        y = x.reshape(-1, inner) @ matrix
+    return Value(c.result, y.reshape(array_shape(c.result, *right.frames)))
+
+
+def _gathered(matrix: Any, right: Value) -> Any:
+    if right.type.storage is Storage.ONEHOT:
+        return _rows(matrix, right.array)
+    indices, values = right.array
+    return (_rows(matrix, indices) * values[..., None].astype(matrix.dtype)).sum(axis=1)
+
+
+def _rows(matrix: Any, indices: Any) -> Any:
+    # An index outside is no entry; JAX would otherwise count negative ones from the end.
+    return matrix.at[indices].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+
+
+def _permutes(right: Value, inner_rank: int, rows: int) -> bool:
+    if not right.is_channels_last or inner_rank != right.type.rank:
+        return False
+    return all(isinstance(n, int) and rows <= n for n in right.frames)
+
+
+def _known(dim: int | None) -> int:
+    assert dim is not None
+    return dim
