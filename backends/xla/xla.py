@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphc.backends.xla import lowering, options, program
 from graphc.backends.xla.device import resolve
-from graphc.backends.xla.random import CounterStream
+from graphc.backends.xla.random import CounterStream, epoch_word
 
 
 class XlaBackend:
@@ -23,6 +23,7 @@ class XlaBackend:
     precision = staticmethod(program.precision)
     device = staticmethod(resolve)
     stream = CounterStream
+    epoch_word = staticmethod(epoch_word)
     export = staticmethod(program.export)
     lowered_text = staticmethod(program.lowered_text)
 

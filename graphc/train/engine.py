@@ -1,0 +1,29 @@
+"""The backend that training traces through: `graphc.backend.Backend` and what a step needs beyond it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+from graphc.backend import Backend, load
+from graphc.ir import Graph
+
+
+class Engine(Backend, Protocol):
+    """A backend whose functions JAX can differentiate and stage."""
+
+    # makes the `RandomStream` of a step from a key of two 32-bit words, which may be traced
+    stream: Callable[[Any], Any]
+    # 32 bits that stand for run seed and epoch
+    epoch_word: Callable[[int, int], int]
+
+    def jit(self, f: Callable[..., Any], graph: Graph, device: Any, *, donate: Sequence[int] = ()) -> Any: ...
+
+    def precision(self, graph: Graph) -> AbstractContextManager[Any]: ...
+
+    def device(self, device: str | int) -> Any: ...
+
+
+def engine() -> Engine:
+    return cast(Engine, load("xla"))

@@ -1,0 +1,233 @@
+"""One training step as one program: take the minibatch, forward, backward, update, metrics; buffers are reused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from graphc.backend import Environment
+from graphc.ir import Graph
+from graphc.ops.sources import LearnableParameter
+from graphc.train.engine import engine
+from graphc.train.feeds import DeviceColumns, Minibatches, take
+from graphc.train.learner import Learner, Rates
+from graphc.train.totals import NEVER, Totals, root_totals
+
+Parameters = dict[str, Any]
+
+# what schedules set beside the rates (graphc.ir.Context); a step has room for all of them
+SETTINGS = ("dropout_rate", "batch_normalization_time_constant", "batch_normalization_blend_time_constant")
+
+# minibatches a dispatch where no convolution is in the graph, measured with benchmarks/dispatch.py
+DENSE_MINIBATCHES_PER_DISPATCH = 8
+
+
+@dataclass(frozen=True)
+class _Carry:
+    """What a minibatch hands to the next, all of it on the device and overwritten by each step."""
+
+    trained: Parameters
+    running: Parameters
+    learner: dict[str, dict[str, Any]]
+    sums: Any
+    first_bad: Any
+    at: Any
+
+
+jax.tree_util.register_dataclass(_Carry, [f for f in _Carry.__dataclass_fields__], [])
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Parameters and learner state on the device. A step uses it up: go on with what `TrainingStep.run` returns."""
+
+    carry: _Carry
+    fixed: Parameters
+
+    def parameters(self) -> dict[str, npt.NDArray[Any]]:
+        """Every parameter by name, copied to the host."""
+        everything = {**self.carry.trained, **self.carry.running, **self.fixed}
+        return {name: np.array(value) for name, value in sorted(everything.items())}
+
+    def learner(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """What the update rule remembers of each parameter, copied to the host."""
+        return {name: {k: np.array(v) for k, v in s.items()} for name, s in self.carry.learner.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """The minibatches of an epoch with what schedules set for it, on the device."""
+
+    minibatches: Minibatches
+    tables: Mapping[str, Any]
+
+
+class TrainingStep:
+    """Trains the parameters below ``criterion``, the sum of which over the minibatch is made smaller.
+
+    ``metrics`` are further roots whose sums are kept. ``exempt`` are parameters without L1 and L2.
+    ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        criterion: str,
+        metrics: Sequence[str] = (),
+        *,
+        learner: Learner | None = None,
+        exempt: Collection[str] = (),
+        device: str | int = "auto",
+        minibatches_per_dispatch: int | None = None,
+    ) -> None:
+        self.engine = engine()
+        self.criterion = criterion
+        self.roots = tuple(dict.fromkeys([criterion, *metrics]))
+        self.graph = graph.select(self.roots)
+        self.learner = learner or Learner()
+        self.exempt = frozenset(exempt)
+        self.device = self.engine.device(device)
+        self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
+        self.function = self.engine.function(self.graph, training=True)
+
+    @cached_property
+    def parameters(self) -> dict[str, LearnableParameter]:
+        return {n.op.name: n.op for n in self.graph.nodes if isinstance(n.op, LearnableParameter)}
+
+    @cached_property
+    def dtype(self) -> str:
+        return self.graph.roots[self.criterion].type.element.value
+
+    def state(
+        self, values: Mapping[str, Any], learner: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> TrainingState:
+        """The state from parameter values and, when training goes on, what the learner remembered."""
+        updated = {node.op.name for node, _ in self.graph.updates if isinstance(node.op, LearnableParameter)}
+        trained = {n: values[n] for n, p in self.parameters.items() if p.is_trained and n not in updated}
+        fixed = {n: values[n] for n in self.parameters if n not in trained and n not in updated}
+        remembered = {n: self.learner.initial_state(np.asarray(w)) for n, w in trained.items()}
+        remembered |= {n: dict(s) for n, s in (learner or {}).items() if n in trained}
+        count = len(self.roots)
+        carry = _Carry(
+            trained=trained,
+            running={n: values[n] for n in updated},
+            learner=remembered,
+            sums=np.zeros(count, self.dtype),
+            first_bad=np.full(count, NEVER, np.int32),
+            at=np.int32(0),
+        )
+        with self.engine.precision(self.graph):
+            return TrainingState(_own(carry, self.device), _own(fixed, self.device))
+
+    def epoch(
+        self,
+        minibatches: Minibatches,
+        *,
+        learning_rate: float,
+        momentum_per_sample: float = 0.0,
+        settings: Mapping[str, float] | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+    ) -> Epoch:
+        """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`."""
+        settings = settings or {}
+        assert set(settings) <= set(SETTINGS), settings
+        tables = {
+            "indices": minibatches.indices,
+            "counts": minibatches.counts.astype(np.int32),
+            "rates": self.learner.rates(minibatches.columns, learning_rate, momentum_per_sample, self.dtype),
+            "settings": {name: np.asarray(settings[name], self.dtype) for name in SETTINGS if name in settings},
+            "word": np.uint32(self.engine.epoch_word(seed, epoch)),
+        }
+        with self.engine.precision(self.graph):
+            return Epoch(minibatches, jax.device_put(tables, self.device))
+
+    def begin(self, state: TrainingState, minibatch: int = 0) -> TrainingState:
+        """The same parameters before a minibatch of an epoch, with sums at 0."""
+        count = len(self.roots)
+        with self.engine.precision(self.graph):
+            sums, first_bad, at = _own(
+                (np.zeros(count, self.dtype), np.full(count, NEVER, np.int32), np.int32(minibatch)), self.device
+            )
+        return replace(state, carry=replace(state.carry, sums=sums, first_bad=first_bad, at=at))
+
+    def run(
+        self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int
+    ) -> TrainingState:
+        """The state after ``count`` minibatches from ``first``, which must be where the state stands. Asynchronous."""
+        carry, capacity, k = state.carry, epoch.minibatches.capacity, self.minibatches_per_dispatch
+        full = epoch.minibatches.counts == capacity
+        at, end = first, first + count
+        while at < end:
+            together = k if at + k <= end and full[at : at + k].all() else 1
+            program = self._program(together, bool(full[at]))
+            carry = program(carry, state.fixed, columns, epoch.tables)
+            at += together
+        return replace(state, carry=carry)
+
+    def totals(self, state: TrainingState) -> Totals:
+        """Sums since `begin`; waits for the steps that were started."""
+        return Totals.read(self.roots, state.carry.sums, state.carry.first_bad)
+
+    def _program(self, together: int, full: bool) -> Callable[..., _Carry]:
+        if (together, full) not in self._programs:
+            body = partial(self._repeated, together, full)
+            self._programs[together, full] = self.engine.jit(body, self.graph, self.device, donate=(0,))
+        return self._programs[together, full]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[int, bool], Callable[..., _Carry]]:
+        return {}
+
+    def _repeated(self, together: int, full: bool, carry: _Carry, fixed: Any, columns: Any, tables: Any) -> _Carry:
+        step = partial(self._step, full, fixed=fixed, columns=columns, tables=tables)
+        if together == 1:
+            return step(carry)
+        return jax.lax.scan(lambda c, _: (step(c), None), carry, None, length=together)[0]
+
+    def _step(self, full: bool, carry: _Carry, *, fixed: Any, columns: Any, tables: Any) -> _Carry:
+        at = carry.at
+        feeds = take(columns, tables["indices"][at])
+        count = None if full else tables["counts"][at]
+        random = self.engine.stream(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
+        environment = Environment(count, tables["settings"], random)
+
+        def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
+            results = self.function({**fixed, **carry.running, **trained}, feeds, environment)
+            totals = root_totals(self.graph, self.roots, results.outputs, count)
+            return totals[0], (totals, results.updates)
+
+        gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)
+        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]))
+        bad = jnp.where(jnp.isfinite(totals), NEVER, at)
+        first_bad = jnp.minimum(carry.first_bad, bad)
+        return _Carry(trained, dict(running), learner, carry.sums + totals, first_bad, at + 1)
+
+    def _updated(self, carry: _Carry, gradients: Parameters, rates: Rates) -> tuple[Parameters, dict[str, Any]]:
+        trained: Parameters = {}
+        learner: dict[str, Any] = {}
+        for name, w in carry.trained.items():
+            multiplier = self.parameters[name].learning_rate_multiplier
+            regularise = 0.0 if name in self.exempt else 1.0
+            trained[name], learner[name] = self.learner.update(
+                jnp, w, gradients[name], carry.learner[name], rates, multiplier, regularise
+            )
+        return trained, learner
+
+
+def _own(tree: Any, device: Any) -> Any:
+    # A step overwrites its state, and JAX may share the memory of a NumPy array: so it is given a copy.
+    return jax.device_put(jax.tree.map(lambda x: np.array(x), tree), device, may_alias=False)
+
+
+def _minibatches_per_dispatch(graph: Graph) -> int:
+    # XLA's CPU convolutions inside a loop are many times slower than outside.
+    loops_badly = any(node.op.family in ("convolution", "pooling") for node in graph.nodes)
+    return 1 if loops_badly else DENSE_MINIBATCHES_PER_DISPATCH

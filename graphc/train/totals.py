@@ -1,0 +1,40 @@
+"""Sums of criteria and metrics, kept on the device during an epoch and read when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from graphc.ir import Graph
+
+# number of the first minibatch with a value that is not finite, where there is none
+NEVER = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sum of each root by name, and for each that became infinite or no number the minibatch where it did."""
+
+    sums: Mapping[str, float]
+    first_bad: Mapping[str, int]
+
+    @staticmethod
+    def read(roots: Sequence[str], sums: Any, first_bad: Any) -> Totals:
+        bad = {name: int(at) for name, at in zip(roots, np.asarray(first_bad), strict=True) if at != NEVER}
+        return Totals(dict(zip(roots, np.asarray(sums).tolist(), strict=True)), bad)
+
+
+def root_totals(graph: Graph, roots: Sequence[str], outputs: Mapping[str, Any], count: Any | None) -> Any:
+    """Sum of every root over all elements of all real frames, as one vector."""
+    found = []
+    for name in roots:
+        value = outputs[name]
+        if graph.roots[name].type.axis is not None and count is not None:
+            real = jnp.arange(value.shape[0]) < count
+            value = jnp.where(real.reshape((-1,) + (1,) * (value.ndim - 1)), value, 0)
+        found.append(value.sum())
+    return jnp.stack(found)
