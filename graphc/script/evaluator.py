@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, SourceFile, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile, Span
 from graphc.script import errors
+from graphc.script.blame import Call, author_span, blamed, endless
 from graphc.script.builtins import BUILTIN_TYPES, Parameters
 from graphc.script.host import Host
 from graphc.script.names import undefined_names
@@ -49,7 +49,6 @@ E = TypeVar("E", bound=ast.Expr)
 
 # Nested evaluations on one thread before the next goes on (see stack.py).
 _HOP = 4_000
-_MOST_LABELS = 3
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Evaluator:
         self._depth = 0
         self._hop_at = _HOP
         self._current: Thunk | None = None
-        self._calls: list[tuple[FunctionValue, Span]] = []
+        self._calls: list[Call] = []
         self._applied = 0
         self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._root = RootScope({}, library.span, self)
@@ -188,25 +187,10 @@ class Evaluator:
 
     def _record(self, error: DiagnosticError) -> None:
         for found in error.diagnostics:
-            labels = (*found.labels, *self._forcing_sites(found))
-            self.diagnostics.add(
-                Diagnostic(found.code, found.message, found.span, labels, found.hint, found.severity)
-            )
+            self.diagnostics.add(blamed(found, self._current, self._calls, self._library_files))
 
-    def _forcing_sites(self, found: Diagnostic) -> list[Label]:
-        """The innermost members under evaluation, of the author's own text where there are any."""
-        told = {found.span, *(label.span for label in found.labels)}
-        own: list[Label] = []
-        foreign: list[Label] = []
-        step = self._current
-        while step is not None and len(own) < _MOST_LABELS:
-            site = step.site
-            if isinstance(site, ast.Member) and site.name_span not in told:
-                told.add(site.name_span)
-                labels = foreign if site.name_span.file in self._library_files else own
-                labels.append(Label(f"while evaluating '{site.name}'", site.name_span))
-            step = step.caller
-        return own or foreign[:_MOST_LABELS]
+    def _endless(self) -> DiagnosticError:
+        return endless(self._calls, self._depth, self._library_files, self._root.span)
 
     # --- expressions
 
@@ -393,7 +377,7 @@ class Evaluator:
         self._applied += 1
         if not self._applied & 1023:
             self._look_up_from_work(span)
-        calls.append((function, span))
+        calls.append(Call(function, span, self._current))
         try:
             if type(function) is Closure:
                 members = {**function.optional, **named}
@@ -406,6 +390,10 @@ class Evaluator:
             options = {**function.optional, **named}
             arguments = [self.force(value) for value in (*positional, *options.values())]
             return _as_value(function.call(arguments, join_path(path), span), span, self)
+        except DiagnosticError as error:
+            # recorded while the call is still known
+            self._record(error)
+            raise PoisonError from None
         finally:
             calls.pop()
 
@@ -416,33 +404,10 @@ class Evaluator:
             message = f"evaluation takes longer than {self.limits.seconds:g} seconds"
             raise DiagnosticError(Diagnostic("GC0314", message, span))
 
-    def _endless(self) -> DiagnosticError:
-        """The function whose calls fill the end of the chain, the author's own before the library's."""
-        recent = self._calls[-1000:]
-        if not recent:
-            return errors.endless("", self._depth, self._root.span, None)
-        counts = Counter(function.span for function, _ in recent)
-
-        def weight(call: tuple[FunctionValue, Span]) -> tuple[bool, int]:
-            function, _ = call
-            return function.span.file not in self._library_files, counts[function.span]
-
-        function, span = max(reversed(recent), key=weight)
-        return errors.endless(function.name, len(self._calls), span, function.span)
-
     # --- the author's text
 
     def _author_span(self, span: Span, scope: RecordValue) -> Span:
-        """The place itself, or of a place in the library the call in the author's text that led there."""
-        if span.file not in self._library_files:
-            return span
-        outer: RecordValue | None = scope
-        while outer is not None:
-            # the scope of a call bears the author's span of that call
-            if outer.span.file not in self._library_files:
-                return outer.span
-            outer = outer.parent
-        return span
+        return author_span(span, scope, self._library_files) if span.file in self._library_files else span
 
     def _at_author(self, expr: E, scope: RecordValue) -> E:
         span = self._author_span(expr.span, scope)

@@ -1,4 +1,4 @@
-"""Values of BrainScript: Number is ``float``, String is ``str``, Bool is ``bool``, nodes are the host's, the rest is here."""
+"""Values of BrainScript: Number is ``float``, String ``str``, Bool ``bool``, nodes are the host's, the rest is here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def written_at(site: Site) -> Span:
 
 
 class RecordValue:
-    """A record, or the parameters of one call: members that see each other and, outward, everything around them.
+    """A record: members that see each other and, outward, everything around them.
 
     It is the `graphc.script.host.HostRecord` that ``new`` hands to its host.
     """
