@@ -193,7 +193,8 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
         return hint
     if typing.get_origin(hint) is tuple and typing.get_args(hint)[1:] == (Ellipsis,):
         element = _converter(typing.get_args(hint)[0])
-        return lambda value: tuple(element(v) for v in value)
+        # an author may give one number where a list is meant
+        return lambda value: tuple(element(v) for v in (value if isinstance(value, tuple | list) else (value,)))
     if hint == Dim:
         return lambda value: None if value is None else int(value)
     if isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint) and len(typing.get_args(hint)) == 2:

@@ -1,0 +1,164 @@
+"""Where the windows of convolutions and pooling lie: the one place that knows kernel, stride, pads and dilation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class AxisGeometry:
+    """Windows along one axis: window ``i`` covers positions ``i * stride - low + j * dilation``, ``j < kernel``.
+
+    ``low`` and ``high`` are the positions that windows reach beyond either end; negative ones are left out inside.
+    """
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    low: int
+    high: int
+    windows: int
+
+    def positions(self) -> np.ndarray:
+        """Input position of element ``j`` of window ``i``, shape (windows, kernel); some lie outside."""
+        starts = np.arange(self.windows)[:, None] * self.stride - self.low
+        return starts + np.arange(self.kernel)[None, :] * self.dilation
+
+    def inside(self) -> np.ndarray:
+        """Whether element ``j`` of window ``i`` lies inside the input, shape (windows, kernel)."""
+        positions = self.positions()
+        return (positions >= 0) & (positions < self.size)
+
+    def selection(self, dtype: Any) -> np.ndarray:
+        """1 where element ``j`` of window ``i`` is position ``q``, shape (windows, kernel, size)."""
+        return (self.positions()[..., None] == np.arange(self.size)).astype(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Attributes of windows as their author gave them: one number for all axes, or a list that its last entry ends."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = (1,)
+    auto_padding: tuple[bool, ...] = (True,)
+    lower_pad: tuple[int, ...] = (0,)
+    upper_pad: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    ceil: bool = False
+
+    def axes(self, dims: Sequence[int], kernel_fill: Sequence[int], stride_fill: Sequence[int]) -> list[AxisGeometry]:
+        """Geometry of every axis of ``dims``; kernel and stride of axes the kernel does not name are the fills'."""
+        count, rank = len(self.kernel), len(dims)
+        if count > rank:
+            raise ShapeError(f"the kernel has {count} axes, the input only {rank}")
+        kernel = (*self.kernel, *kernel_fill[count:])
+        stride = expand(self.stride, count, stride_fill)
+        auto = expand(self.auto_padding, count, (False,) * rank)
+        low = expand(self.lower_pad, count, (0,) * rank)
+        high = expand(self.upper_pad, count, (0,) * rank)
+        dilation = expand(self.dilation, count, (1,) * rank)
+        return [
+            self._axis(k + 1, dims[k], kernel[k], stride[k], auto[k], low[k], high[k], dilation[k]) for k in range(rank)
+        ]
+
+    def _axis(
+        self, axis: int, size: int, kernel: int, stride: int, auto: bool, low: int, high: int, dilation: int
+    ) -> AxisGeometry:
+        if kernel < 1 or stride < 1 or dilation < 1:
+            raise ShapeError(
+                f"kernel {kernel}, stride {stride} and dilation {dilation} of axis {axis} must be positive"
+            )
+        if kernel > size:
+            raise ShapeError(f"the kernel is larger than the input: {kernel} against {size} along axis {axis}")
+        reach = (kernel - 1) * dilation + 1
+        if auto:
+            windows = (size - 1) // stride + 1
+            extra = size - ((windows - 1) * stride + 1)
+            low = (reach - 1) // 2 - extra // 2
+            high = reach - 1 - (reach - 1) // 2 - (extra - extra // 2)
+            return AxisGeometry(size, kernel, stride, dilation, low, high, windows)
+        room = size + low + high - reach
+        windows = (-(-room // stride) if self.ceil else room // stride) + 1
+        if windows < 1:
+            raise ShapeError(f"windows of {reach} do not fit the {size + low + high} positions of axis {axis}")
+        if (low > 0 or high > 0) and (windows - 1) * stride + reach != size + low + high:
+            raise ShapeError(
+                f"windows of {reach} with stride {stride} do not tile axis {axis}: {size} positions, "
+                f"pads {low} and {high}"
+            )
+        reached = (windows - 1) * stride + reach - low - size
+        return AxisGeometry(size, kernel, stride, dilation, low, reached, windows)
+
+
+def expand(values: Sequence[Any], count: int, rest: Sequence[Any]) -> tuple[Any, ...]:
+    """``values``, the last one repeated up to ``count`` entries; what then lacks to ``rest``'s length is taken from it."""
+    own = (*values, *values[-1:] * (count - len(values)))[: len(rest)]
+    return (*own, *rest[len(own) :])
+
+
+def gather_windows(xp: Any, x: Any, axes: Sequence[AxisGeometry], outside: float) -> Any:
+    """All windows of samples: ``(frames, windowsN, …, windows1, kernelN, …, kernel1)``.
+
+    ``axes`` are in the author's order, ``x`` has as many trailing axes. Elements outside hold ``outside``.
+    """
+    rank = len(axes)
+    lead = x.ndim - rank
+    for k, axis in enumerate(reversed(axes)):
+        at = lead + 2 * k  # every axis taken so far has become two
+        x = xp.take(x, np.clip(axis.positions(), 0, axis.size - 1).reshape(-1), axis=at)
+        x = x.reshape((*x.shape[:at], axis.windows, axis.kernel, *x.shape[at + 1 :]))
+    order = [*range(lead), *range(lead, lead + 2 * rank, 2), *range(lead + 1, lead + 2 * rank, 2)]
+    return xp.where(inside_windows(axes), x.transpose(order), xp.asarray(outside, x.dtype))
+
+
+def inside_windows(axes: Sequence[AxisGeometry]) -> np.ndarray:
+    """Whether an element of a window lies inside, shape ``(windowsN, …, windows1, kernelN, …, kernel1)``."""
+    rank = len(axes)
+    mask = np.ones((1,) * (2 * rank), bool)
+    for k, axis in enumerate(reversed(axes)):
+        shape = [1] * (2 * rank)
+        shape[k], shape[rank + k] = axis.windows, axis.kernel
+        mask = mask & axis.inside().reshape(shape)
+    return mask
+
+
+def scatter_windows(xp: Any, windows: Any, axes: Sequence[AxisGeometry]) -> Any:
+    """The adjoint of `gather_windows`: every element is added to the position it was taken from."""
+    rank = len(axes)
+    lead = windows.ndim - 2 * rank
+    for axis, left in zip(axes, range(rank, 0, -1), strict=True):
+        # the author's first axis is the last one among the `left` axes of windows, and of kernel elements
+        selection = xp.asarray(axis.selection(windows.dtype))
+        windows = xp.tensordot(windows, selection, axes=((lead + left - 1, lead + 2 * left - 1), (0, 1)))
+    return windows.transpose((*range(lead), *reversed(range(lead, lead + rank))))
+
+
+def require_inside(axes: Sequence[AxisGeometry]) -> None:
+    """Raise `ShapeError` if a window has no element inside: pooling it has no meaning."""
+    for number, axis in enumerate(axes, 1):
+        if not axis.inside().any(axis=1).all():
+            raise ShapeError(f"a window along axis {number} lies entirely outside the input", 0)
+
+
+def channels_first(layout: str) -> bool:
+    """Whether an ``imageLayout`` puts channels behind width and height (CHW, in the array's order) or before (HWC)."""
+    match layout.upper():
+        case "CHW" | "CUDNN":
+            return True
+        case "HWC" | "LEGACY":
+            return False
+        case _:
+            raise ShapeError(f"imageLayout is {layout!r}, expected CHW or HWC")
+
+
+def element_count(axes: Sequence[AxisGeometry]) -> int:
+    """Number of elements of one window."""
+    return math.prod(a.kernel for a in axes)
