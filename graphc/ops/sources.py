@@ -44,13 +44,15 @@ class LearnableParameter(Op):
     names: ClassVar = ("LearnableParameter", "Parameter")
     family: ClassVar = "sources"
     identified: ClassVar = True
-    internal: ClassVar = frozenset({"name", "element", "initializer"})
+    internal: ClassVar = frozenset({"name", "element", "initializer", "is_state"})
 
     name: str
     shape: Shape
     learning_rate_multiplier: float = 1.0
     initializer: Initializer = Initializer()
     element: ElementType = ElementType.FLOAT32
+    # its values are not the initializer's for life: an operator's state, or loaded from a model and then frozen
+    is_state: bool = False
 
     def infer(self) -> TensorType:
         return TensorType(self.shape, self.element)
@@ -62,7 +64,7 @@ class LearnableParameter(Op):
     @property
     def constant(self) -> float | None:
         """The value of a frozen parameter that holds one value everywhere, else none."""
-        if self.is_trained or self.initializer.kind not in ("fixedValue", "zero"):
+        if self.is_trained or self.is_state or self.initializer.kind not in ("fixedValue", "zero"):
             return None
         return self.initializer.value if self.initializer.kind == "fixedValue" else 0.0
 
