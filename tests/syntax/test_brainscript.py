@@ -244,4 +244,4 @@ def test_depth_does_not_hide_an_error(text: str) -> None:
 
 def test_importing_the_parser_does_not_load_lark() -> None:
     code = "import sys, graphc.syntax.brainscript, graphc.syntax.printer; sys.exit('lark' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
