@@ -1,1 +1,1 @@
-"""Graph to graph transformations that preserve meaning."""
+"""Graph to graph transformations that preserve meaning; `graphc.passes.pipeline` holds their order."""
