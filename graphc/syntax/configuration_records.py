@@ -141,7 +141,7 @@ class ConfigurationRecord:
     def require(self, key: str) -> ConfigurationValue:
         value = self.get(key)
         if value is None or value.is_empty:
-            raise self._missing(key)
+            raise self.missing(key)
         return value
 
     def get_text(self, key: str) -> SourceText:
@@ -191,7 +191,8 @@ class ConfigurationRecord:
             record = record.parent
         return record
 
-    def _missing(self, key: str) -> DiagnosticError:
+    def missing(self, key: str) -> DiagnosticError:
+        """The complaint that the key is required."""
         path = ":".join((*self.path, key))
         close = suggest(key, self.own_keys())
         if close and close.lower() == key.lower():  # it is there, but empty or `default`
@@ -248,6 +249,8 @@ class ConfigurationRecord:
         return _replace(text, strictly)
 
     def _leniently(self, match: re.Match[str]) -> SourceText | None:
+        if self._find(match[1].lower()) is None:
+            return None
         try:
             return self._variable(match[1], None)
         except DiagnosticError:
@@ -273,7 +276,8 @@ class ConfigurationRecord:
         return text
 
     def _unknown(self, name: str, place: Span | None) -> DiagnosticError:
-        close = suggest(name, _visible_keys(self))
+        resolving = {key for _, key in self.context.resolving}
+        close = suggest(name, (key for key in _visible_keys(self) if key.lower() not in resolving))
         hint = f"did you mean ${close}$?" if close else f"define it at the root or pass {name}=VALUE as an argument"
         return _error("GC0111", f"no variable found with the name {name}", place, hint=hint)
 
@@ -378,12 +382,11 @@ class ConfigurationValue:
         return _error(code, f"{self.path}: {message}", self.span, self.use(), hint)
 
     def use(self) -> tuple[Label, ...]:
-        """Where the value is used, unless it stands right there."""
-        return () if self.span.file is self.written.file and _inside(self.span, self.written) else (self._use,)
-
-    @property
-    def _use(self) -> Label:
-        return Label(f"used by {self.path}", self.written)
+        """Whose value it is, unless the key stands on the same line."""
+        key, span = self.entry.key.span(), self.span
+        if key.file is span.file and key.line == span.line:
+            return ()
+        return (Label(f"it is the value of {self.path}", key),)
 
     def _elements(self, repeat: bool) -> tuple[ConfigurationValue, ...]:
         values: list[ConfigurationValue] = []
@@ -444,10 +447,6 @@ def _visible_keys(record: ConfigurationRecord | None) -> Sequence[str]:
 
 def _place(entry: Entry) -> Span:
     return entry.value.span() if entry.value.text and entry.value.pieces[0].file.name != "<flag>" else entry.key.span()
-
-
-def _inside(inner: Span, outer: Span) -> bool:
-    return outer.start <= inner.start and inner.end <= max(outer.end, outer.start + 1)
 
 
 def _error(

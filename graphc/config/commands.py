@@ -1,0 +1,247 @@
+"""The sections that ``command`` names: what each action needs, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from graphc.config.learner import SGDSettings, read_sgd
+from graphc.config.reader import ReaderSettings, read_reader, unshuffled
+from graphc.config.reading import read_section
+from graphc.config.schedule import Schedule
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceText, Span
+from graphc.syntax.configuration import ConfigurationRecord
+
+T = TypeVar("T")
+
+
+class Builder(Enum):
+    """Where a command's network comes from."""
+
+    SIMPLE = "SimpleNetworkBuilder"
+    NDL = "NDLNetworkBuilder"
+    BRAINSCRIPT = "BrainScriptNetworkBuilder"
+    MODEL = "modelPath"
+
+
+# first hit wins; the last name is an older spelling
+_BUILDERS = {
+    "SimpleNetworkBuilder": Builder.SIMPLE,
+    "NDLNetworkBuilder": Builder.NDL,
+    "BrainScriptNetworkBuilder": Builder.BRAINSCRIPT,
+    "ExperimentalNetworkBuilder": Builder.BRAINSCRIPT,
+}
+
+
+@dataclass(frozen=True)
+class NetworkSource:
+    """A network's description: source text with its record, or the path of a model file.
+
+    ``script`` is the text of a BrainScript section with its brackets; ``record`` is the section of the two older
+    builders, whose keys look outward through the command.
+    """
+
+    builder: Builder
+    span: Span
+    script: SourceText | None = None
+    record: ConfigurationRecord | None = None
+    model_path: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """``action = train``."""
+
+    name: str
+    network: NetworkSource
+    model_path: str
+    make_mode: bool
+    trace_level: int
+    reader: ReaderSettings
+    cv_reader: ReaderSettings | None
+    sgd: SGDSettings
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class TestCommand:
+    """``action = test`` or ``eval``."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    name: str
+    network: NetworkSource
+    model_path: str | None
+    trace_level: int
+    reader: ReaderSettings
+    minibatch_size: Schedule[int]
+    epoch_size: int
+    eval_node_names: tuple[str, ...]
+    num_mbs_to_show_result: int
+    first_mbs_to_show_result: int
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """How written values look; the strings still hold their escapes (``\\n``, ``%s``)."""
+
+    type: str
+    label_mapping_file: str | None
+    transpose: bool
+    prologue: str
+    epilogue: str
+    sequence_separator: str
+    sequence_prologue: str
+    sequence_epilogue: str
+    element_separator: str
+    sample_separator: str
+    precision_format: str
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class WriteCommand:
+    """``action = write``."""
+
+    name: str
+    network: NetworkSource
+    model_path: str | None
+    trace_level: int
+    reader: ReaderSettings | None
+    minibatch_size: Schedule[int]
+    epoch_size: int
+    output_node_names: tuple[str, ...]
+    output_path: str
+    format: OutputFormat
+    write_sequence_key: bool
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class OtherCommand:
+    """An action that CNTK knows and this compiler does not run yet."""
+
+    name: str
+    action: str
+    span: Span
+
+    def diagnostic(self, severity: Severity = Severity.ERROR) -> Diagnostic:
+        return Diagnostic("GC0523", f"action {self.action} is not implemented yet", self.span, severity=severity)
+
+
+Command = TrainCommand | TestCommand | WriteCommand | OtherCommand
+
+
+def read_network_source(record: ConfigurationRecord) -> NetworkSource:
+    """The command's builder, found outward (a builder at the root serves every command), or its model file."""
+    for key, builder in _BUILDERS.items():
+        value = record.get(key)
+        if value is not None:
+            if builder is Builder.BRAINSCRIPT:
+                return NetworkSource(builder, value.written, script=_script(value.text, value.written, key))
+            return NetworkSource(builder, value.written, record=value.record())
+    model = record.get("modelPath")
+    if model is None or model.is_empty:
+        message = f"{':'.join(record.path)} names no network"
+        hint = "add BrainScriptNetworkBuilder = { … } or modelPath"
+        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+    return NetworkSource(Builder.MODEL, model.span, model_path=model.string())
+
+
+def read_train_command(record: ConfigurationRecord) -> TrainCommand:
+    reading = read_section(record, "train")
+    found = Diagnostics()
+    network = _kept(found, lambda: _network_to_train(record))
+    reader = _kept(found, lambda: read_reader(record.record("reader")))
+    sgd = _kept(found, lambda: read_sgd(record.record("SGD")))
+    validation = record.record("cvReader", None)
+    cv_reader = None if validation is None else _kept(found, lambda: read_reader(validation))
+    model_path = _kept(found, lambda: record.string("modelPath"))
+    found.raise_errors()
+    more = {"name": _name(record), "model_path": model_path, "network": network, "span": record.span}
+    return TrainCommand(**reading.arguments(TrainCommand, **more, reader=reader, cv_reader=cv_reader, sgd=sgd))
+
+
+def read_test_command(record: ConfigurationRecord) -> TestCommand:
+    reading = read_section(record, "test")
+    found = Diagnostics()
+    network = _kept(found, lambda: read_network_source(record))
+    section = _kept(found, lambda: record.record("reader"))
+    reader = None if section is None else _kept(found, lambda: read_reader(section))
+    found.raise_errors()
+    assert network and reader and section
+    if not section.has_own("randomize"):
+        reader = unshuffled(reader)
+    more = {"name": _name(record), "network": network, "reader": reader, "span": record.span}
+    return TestCommand(**reading.arguments(TestCommand, **more))
+
+
+def read_write_command(record: ConfigurationRecord) -> WriteCommand:
+    reading = read_section(record, "write")
+    found = Diagnostics()
+    network = _kept(found, lambda: read_network_source(record))
+    section = record.record("reader", None)
+    reader = None if section is None else _kept(found, lambda: unshuffled(read_reader(section)))
+    output_format = _kept(found, lambda: read_output_format(record.record("format", None), record))
+    _kept(found, lambda: _check_output(record))
+    found.raise_errors()
+    more = {"name": _name(record), "network": network, "reader": reader, "span": record.span}
+    return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
+
+
+def read_output_format(section: ConfigurationRecord | None, command: ConfigurationRecord) -> OutputFormat:
+    """The ``format`` section; without one all defaults hold, whatever stands further out."""
+    nothing = ConfigurationRecord(SourceText(()), command.context, path=(*command.path, "format"))
+    reading = read_section(nothing if section is None else section, "format")
+    return OutputFormat(**reading.arguments(OutputFormat))
+
+
+READERS = {
+    "train": read_train_command,
+    "trainRNN": read_train_command,
+    "test": read_test_command,
+    "eval": read_test_command,
+    "write": read_write_command,
+}
+
+
+def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
+    source = read_network_source(record)
+    if source.builder is Builder.MODEL:
+        hint = "add BrainScriptNetworkBuilder = { … }"
+        message = f"{':'.join(record.path)} trains, but has no network builder"
+        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+    return source
+
+
+def _script(text: SourceText, written: Span, key: str) -> SourceText:
+    if text.text[:1] not in ("(", "{", "["):
+        hint = f"write {key} = {{ … }}"
+        raise DiagnosticError(Diagnostic("GC0505", f"{key} must begin with a bracket", written, hint=hint))
+    return text
+
+
+def _check_output(record: ConfigurationRecord) -> None:
+    if record.has("writer"):
+        message = "writer is not implemented yet"
+        raise DiagnosticError(Diagnostic("GC0522", message, record.key_span("writer"), hint="use outputPath"))
+    record.require("outputPath")
+
+
+def _name(record: ConfigurationRecord) -> str:
+    return record.path[-1] if record.path else ""
+
+
+def _kept(found: Diagnostics, read: Callable[[], T]) -> T | None:
+    """Result of ``read``, or none with its complaints kept: one wrong section must not hide the next one's errors."""
+    try:
+        return read()
+    except DiagnosticError as error:
+        found.extend(error.diagnostics)
+        return None

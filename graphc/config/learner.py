@@ -1,0 +1,120 @@
+"""The SGD section: what the learner does in each epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.config.reading import read_section
+from graphc.config.schedule import Schedule, single
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Span, suggest
+from graphc.syntax.configuration import ConfigurationRecord
+
+_RATES = ("learningRatesPerSample", "learningRatesPerMB")
+_MOMENTA = ("momentumPerMB", "momentumAsTimeConstant", "momentumPerSample")
+
+
+@dataclass(frozen=True)
+class SGDSettings:
+    """Settings of plain SGD and its relatives. Epochs count from 0; rates apply to sums of per-sample gradients."""
+
+    max_epochs: int
+    epoch_size: int
+    minibatch_size: Schedule[int]
+    learning_rates_per_sample: Schedule[float] | None
+    learning_rates_per_mb: Schedule[float] | None
+    min_learning_rate_per_sample: float
+    momentum_per_mb: Schedule[float] | None
+    momentum_as_time_constant: Schedule[float] | None
+    momentum_per_sample: Schedule[float] | None
+    use_nag: bool
+    dropout_rate: Schedule[float]
+    l2_reg_weight: float
+    l1_reg_weight: float
+    gradient_clipping_with_truncation: bool
+    clipping_threshold_per_sample: float
+    grad_update_type: str
+    gaussian_noise_inject_std: Schedule[float]
+    norm_with_ave_multiplier: bool
+    rms_wgt_inc: float
+    rms_wgt_dec: float
+    rms_wgt_max: float
+    rms_wgt_min: float
+    rms_gamma: float
+    variance_time_constant: float
+    fs_adagrad_target_av_denom: float
+    disable_reg_in_batch_normalization: bool
+    batch_normalization_time_constant: Schedule[float] | None
+    batch_normalization_blend_time_constant: Schedule[float] | None
+    keep_check_point_files: bool
+    train_criterion_node_name: str
+    eval_criterion_node_name: str
+    trace_level: int
+    num_mbs_to_show_result: int
+    first_mbs_to_show_result: int
+    spans: Mapping[str, Span]
+
+    def learning_rate(self, epoch: int) -> float:
+        """Rate per sample, factor of the summed gradient: as given, or a minibatch's rate over its configured size."""
+        if self.learning_rates_per_sample is not None:
+            return self.learning_rates_per_sample.value(epoch)
+        assert self.learning_rates_per_mb is not None
+        return single(self.learning_rates_per_mb.value(epoch) / self.minibatch_size.value(epoch))
+
+    def momentum(self, epoch: int) -> float:
+        """Momentum per sample, a factor m such that an update over N samples decays the smoothed gradient by m^N."""
+        if self.momentum_per_sample is not None:
+            return self.momentum_per_sample.value(epoch)
+        if self.momentum_as_time_constant is not None:
+            constant = self.momentum_as_time_constant.value(epoch)
+            return math.exp(-1 / constant) if constant > 0 else 0.0
+        momentum = self.momentum_per_mb.value(epoch) if self.momentum_per_mb else single(0.9)
+        return momentum ** (1 / self.minibatch_size.value(epoch))
+
+    def momentum_time_constant(self, epoch: int) -> float:
+        """The momentum as the number of samples in which it decays to 1/e: what the log calls by that name."""
+        momentum = self.momentum(epoch)
+        return -1 / math.log(momentum) if momentum > 0 else 0.0
+
+
+def read_sgd(record: ConfigurationRecord) -> SGDSettings:
+    """The settings of an ``SGD`` section."""
+    reading = read_section(record, "SGD")
+    arguments = reading.arguments(SGDSettings)
+    if reading.values["use_adagrad"]:
+        arguments["grad_update_type"] = "AdaGrad"
+    _check(record, reading.values, reading.spans)
+    return SGDSettings(**arguments)
+
+
+def _check(record: ConfigurationRecord, values: Mapping[str, Any], spans: Mapping[str, Span]) -> None:
+    rates = [name for name in _RATES if name in spans]
+    if not rates:
+        raise _no_rate(record)
+    _exclusive(record, rates)
+    _exclusive(record, [name for name in _MOMENTA if name in spans])
+    largest = max(values["minibatch_size"].values)
+    if 0 < values["epoch_size"] < largest:
+        label = (Label("minibatchSize is set", spans["minibatchSize"]),) if "minibatchSize" in spans else ()
+        message = f"epochSize {values['epoch_size']} is smaller than minibatchSize {largest}"
+        raise DiagnosticError(Diagnostic("GC0503", message, spans["epochSize"], label))
+
+
+def _no_rate(record: ConfigurationRecord) -> DiagnosticError:
+    for key in record.own_keys():
+        meant = suggest(key, _RATES)
+        if meant:
+            return record.missing(meant)
+    message = f"{':'.join(record.path)} has no learning rate"
+    return DiagnosticError(Diagnostic("GC0501", message, record.span, hint=f"set {_RATES[0]} or {_RATES[1]}"))
+
+
+def _exclusive(record: ConfigurationRecord, names: list[str]) -> None:
+    if len(names) > 1:
+        first, second = (record.key_span(name) for name in names[:2])
+        message = f"{names[0]} and {names[1]} exclude each other"
+        raise DiagnosticError(
+            Diagnostic("GC0504", message, second, (Label(f"{names[0]} is set", first),), "keep one of them")
+        )

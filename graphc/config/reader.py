@@ -1,0 +1,136 @@
+"""The reader section: which data, which streams, which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from graphc.config.reading import defaults, read_section
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span
+from graphc.syntax.configuration import ConfigurationRecord
+
+TEXT_READER = "CNTKTextFormatReader"
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """One stream of a text file, named as the network's input."""
+
+    name: str
+    dim: int
+    format: str
+    alias: str
+    defines_mb_size: bool
+    span: Span
+    spans: Mapping[str, Span]
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.format == "sparse"
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """Settings of the text reader; another reader has nothing but its type, and `require_supported` says so."""
+
+    reader_type: str
+    file: str
+    inputs: tuple[StreamSettings, ...]
+    randomize: bool
+    randomization_window: int | None
+    sample_based_randomization_window: bool
+    randomization_seed: int | None
+    skip_sequence_ids: bool
+    max_errors: int
+    trace_level: int
+    chunk_size_in_bytes: int
+    keep_data_in_memory: bool
+    frame_mode: bool
+    cache_index: bool
+    precision: str
+    span: Span
+    spans: Mapping[str, Span]
+
+    @property
+    def is_supported(self) -> bool:
+        return self.reader_type == TEXT_READER
+
+    def require_supported(self) -> None:
+        if not self.is_supported:
+            raise DiagnosticError(_unsupported(self.reader_type, self.span, Severity.ERROR))
+
+    def stream(self, name: str) -> StreamSettings | None:
+        """The stream of a network input; names fold case."""
+        return next((s for s in self.inputs if s.name.lower() == name.lower()), None)
+
+
+def read_reader(record: ConfigurationRecord) -> ReaderSettings:
+    """The settings of a ``reader`` or ``cvReader`` section."""
+    kind = record.get("readerType")
+    several = record.get("deserializers") if kind is None else None
+    if several is not None:
+        return _other_reader(record, "deserializers", several.written)
+    if kind is not None and kind.string().lower() != TEXT_READER.lower():
+        return _other_reader(record, kind.string(), kind.span)
+    reading = read_section(record, "reader")
+    more = {"reader_type": TEXT_READER, "inputs": _read_inputs(record), "span": record.span}
+    return ReaderSettings(**reading.arguments(ReaderSettings, **more))
+
+
+def unshuffled(settings: ReaderSettings) -> ReaderSettings:
+    return replace(settings, randomize=False)
+
+
+def _read_inputs(record: ConfigurationRecord) -> tuple[StreamSettings, ...]:
+    if not record.has_own("input"):
+        raise record.missing("input")
+    section = record.record("input")
+    found = Diagnostics()
+    streams: list[StreamSettings] = []
+    for name in section.own_keys():
+        try:
+            streams.append(_read_stream(section, name))
+        except DiagnosticError as error:
+            found.extend(error.diagnostics)
+    found.raise_errors()
+    if not streams:
+        raise DiagnosticError(Diagnostic("GC0501", "the reader has no input streams", record.key_span("input")))
+    _check_aliases(streams)
+    _check_length_definition(streams)
+    return tuple(streams)
+
+
+def _read_stream(section: ConfigurationRecord, name: str) -> StreamSettings:
+    reading = read_section(section.record(name), "input")
+    alias = reading.values["alias"] or name
+    return StreamSettings(**reading.arguments(StreamSettings, name=name, alias=alias, span=section.key_span(name)))
+
+
+def _check_aliases(streams: list[StreamSettings]) -> None:
+    seen: dict[str, StreamSettings] = {}
+    for stream in streams:
+        other = seen.setdefault(stream.alias, stream)
+        if other is not stream:
+            message = f"streams {other.name} and {stream.name} have the same name '{stream.alias}' in the file"
+            label = Label(f"{other.name} is declared", other.span)
+            raise DiagnosticError(Diagnostic("GC0504", message, stream.span, (label,)))
+
+
+def _check_length_definition(streams: list[StreamSettings]) -> None:
+    first, *others = [s for s in streams if s.defines_mb_size] or [None]
+    if first is not None and others and others[0] is not None:
+        message = f"both {first.name} and {others[0].name} say definesMBSize, at most one stream can"
+        label = Label(f"{first.name} is declared", first.span)
+        raise DiagnosticError(Diagnostic("GC0504", message, others[0].span, (label,)))
+
+
+def _other_reader(record: ConfigurationRecord, name: str, span: Span) -> ReaderSettings:
+    record.context.diagnostics.add(_unsupported(name, span, Severity.WARNING))
+    more = {"reader_type": name, "file": "", "inputs": (), "span": span}
+    return ReaderSettings(**defaults("reader").arguments(ReaderSettings, **more))
+
+
+def _unsupported(name: str, span: Span, severity: Severity) -> Diagnostic:
+    return Diagnostic(
+        "GC0522", f"reader {name} is not implemented yet", span, hint=f"use {TEXT_READER}", severity=severity
+    )

@@ -1,0 +1,110 @@
+"""A section read by its table of keys: typed values, where they come from, and warnings about what will not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from graphc.config.schema import ALL_KEYS, SECTIONS, Key, Support, known_keys
+from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, Span
+from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
+from graphc.syntax.configuration_records import REQUIRED
+
+# How alike an unknown key must be to a known one to be called misspelt. Root and commands also hold variables of the
+# author, whose names are free; the inner sections hardly ever do.
+_ALIKE = {"SGD": 0.8, "reader": 0.85, "input": 0.75, "format": 0.75}
+_ALIKE_ELSEWHERE = 0.9
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Values of a section by field name, and by key the place of each that is written somewhere."""
+
+    values: Mapping[str, Any]
+    spans: Mapping[str, Span]
+
+    def arguments(self, cls: type, **others: Any) -> dict[str, Any]:
+        """What the constructor of a settings class takes from the table, and ``others``, which win."""
+        found = {f.name: self.values[f.name] for f in fields(cls) if f.name in self.values}
+        return {**found, "spans": self.spans, **others}
+
+
+def defaults(kind: str) -> Reading:
+    """What an empty section would hold; a required key holds none."""
+    values = {key.field: None if key.default is REQUIRED else key.default for key in SECTIONS[kind]}
+    return Reading(MappingProxyType(values), MappingProxyType({}))
+
+
+def read_section(record: ConfigurationRecord, kind: str) -> Reading:
+    """All keys of the table ``kind``, as ``record`` sees them; every wrong value is reported, not the first only.
+
+    Sections inside are left alone: the classes that hold them read them.
+    """
+    values: dict[str, Any] = {}
+    spans: dict[str, Span] = {}
+    errors: list[Diagnostic] = []
+    for key in SECTIONS[kind]:
+        if key.support is Support.NO_EFFECT or key.kind.name == "section":
+            continue
+        try:
+            value = lookup(record, key)
+            values[key.field] = key.default if value is None else key.kind.read(value)
+            if value is not None:
+                spans[key.name] = value.span
+        except DiagnosticError as error:
+            errors += error.diagnostics
+    warn(record, kind)
+    if errors:
+        raise DiagnosticError(*errors)
+    return Reading(MappingProxyType(values), MappingProxyType(spans))
+
+
+def lookup(record: ConfigurationRecord, key: Key) -> ConfigurationValue | None:
+    """The value of a key; none where the default holds."""
+    if key.own and not record.has_own(key.name):
+        if key.default is REQUIRED:
+            raise record.missing(key.name)
+        return None
+    if key.default is REQUIRED:
+        return record.require(key.name)
+    value = record.get(key.name)
+    text_kind = key.kind.name in ("text", "names", "section")
+    return None if value is not None and value.is_empty and not text_kind and key.default is not False else value
+
+
+def warn(record: ConfigurationRecord, kind: str) -> None:
+    """Warnings about keys that are probably misspelt, and about those that will be ignored although they matter."""
+    for key in SECTIONS[kind]:
+        if key.support is Support.PLANNED and record.has_own(key.name):
+            _warn_planned(record, key)
+    names = known_keys(kind)
+    for key, entry in record.entries.items():
+        is_command = record.is_root and entry.value.text[:1] in ("[", "{", "(")
+        if key not in ALL_KEYS and key not in record.root.mentioned and not is_command:
+            _warn_misspelt(record, entry.key.text, names, _ALIKE.get(kind, _ALIKE_ELSEWHERE))
+
+
+def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
+    value = record.get(key.name)
+    try:
+        if value is None or key.kind.read(value) == key.default:
+            return
+    except DiagnosticError:
+        pass  # whatever it says, it is ignored
+    message = f"{key.name} is not implemented yet and is ignored"
+    record.context.diagnostics.add(Diagnostic("GC0521", message, record.key_span(key.name), severity=Severity.WARNING))
+
+
+def _warn_misspelt(record: ConfigurationRecord, written: str, names: tuple[str, ...], alike: float) -> None:
+    import difflib  # costs 5 ms, and only sections with keys of their own pay
+
+    folded = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(written.lower(), folded, n=1, cutoff=alike)
+    if close:
+        message = f"unknown key {written} is not used"
+        hint = f"did you mean {folded[close[0]]}?"
+        record.context.diagnostics.add(
+            Diagnostic("GC0520", message, record.key_span(written), hint=hint, severity=Severity.WARNING)
+        )
