@@ -100,7 +100,8 @@ class Evaluator:
         self._root = RootScope({}, library.span, self)
         self._library_files: frozenset[SourceFile] = frozenset(m.name_span.file for m in library.members)
         for member in library.members:
-            self._root.members[member.name] = Thunk(member.value, self._root, (None, "." + member.name), member)
+            # without its tree, which is decoded only if the member is needed
+            self._root.members[member.name] = Thunk(None, self._root, (None, "." + member.name), member)
         self._root.members.update(settings or {})
 
     # --- for the host and for those who start an evaluation
@@ -140,7 +141,10 @@ class Evaluator:
         if thunk.state != PENDING:
             return self._settled(thunk, use)
         expr, scope = thunk.expr, thunk.scope
-        assert expr is not None and scope is not None
+        assert scope is not None
+        if expr is None:
+            assert isinstance(thunk.site, ast.Member)
+            expr = thunk.expr = thunk.site.value
         thunk.state = RUNNING
         thunk.caller = self._current
         self._current = thunk

@@ -30,8 +30,9 @@ class Thunk:
 
     __slots__ = ("caller", "expr", "path", "scope", "site", "state", "value")
 
-    def __init__(self, expr: ast.Expr, scope: RecordValue, path: Path, site: Site) -> None:
-        self.expr: ast.Expr | None = expr
+    def __init__(self, expr: ast.Expr | None, scope: RecordValue, path: Path, site: Site) -> None:
+        # none stands for the value of a member that is to be decoded first
+        self.expr = expr
         self.scope: RecordValue | None = scope
         self.path: Path = path
         self.site = site
