@@ -1,0 +1,92 @@
+"""From the text of a ``BrainScriptNetworkBuilder`` section to a network with all shapes."""
+
+from __future__ import annotations
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText
+from graphc.ir import ElementType
+from graphc.network.builder import NetworkBuilder
+from graphc.network.inference import infer
+from graphc.network.network import Network
+from graphc.network.session import Session
+from graphc.script.evaluator import Evaluator
+from graphc.script.library import load_library
+from graphc.script.values import PoisonError, describe
+from graphc.syntax import ast
+from graphc.syntax.brainscript import IncludePath, parse_expression
+
+_ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
+
+
+def build_network(
+    text: SourceText,
+    *,
+    precision: str = "float",
+    device_id: int = -1,
+    trace_level: int = 0,
+    session: Session,
+    diagnostics: Diagnostics,
+    includes: IncludePath | None = None,
+) -> Network:
+    """The network that a builder section describes: ``{…}`` or ``[…]``, its members, or ``(…)``, an expression.
+
+    What is wrong goes to ``diagnostics``, warnings too; raises `DiagnosticError` with the errors when there are any.
+    """
+    own = Diagnostics()
+    try:
+        network = _build(text, precision, device_id, trace_level, session, own, includes)
+    except DiagnosticError as error:
+        own.extend(error.diagnostics)
+        network = None
+    diagnostics.extend(own.found)
+    own.raise_errors()
+    assert network is not None
+    return network
+
+
+def _build(
+    text: SourceText,
+    precision: str,
+    device_id: int,
+    trace_level: int,
+    session: Session,
+    diagnostics: Diagnostics,
+    includes: IncludePath | None,
+) -> Network | None:
+    program = _program(text, includes)
+    builder = NetworkBuilder(_ELEMENTS[precision], session, diagnostics)
+    settings = {"precision": precision, "deviceId": float(device_id), "traceLevel": float(trace_level)}
+    evaluator = Evaluator(load_library(), builder, settings=settings)
+    try:
+        network = evaluator.run(lambda: evaluator.evaluate(program, "network"))
+    except PoisonError:
+        network = None
+    diagnostics.extend(evaluator.diagnostics.found)
+    diagnostics.extend(evaluator.check_names(program))
+    if network is None:
+        _report_shapes(builder, diagnostics)
+        return None
+    if not isinstance(network, Network):
+        message = f"the section gives {describe(network)}, not a ComputationNetwork"
+        raise DiagnosticError(Diagnostic("GC0414", message, program.span))
+    infer(network, diagnostics)
+    return network
+
+
+def _program(text: SourceText, includes: IncludePath | None) -> ast.Expr:
+    source = text.strip()
+    expr = parse_expression(source, includes=includes)
+    if source.text[:1] in ("{", "["):
+        return ast.New(expr.span, "ComputationNetwork", expr, expr.span)
+    if source.text[:1] != "(":
+        hint = "it begins with {, [ or ("
+        raise DiagnosticError(Diagnostic("GC0414", "not the description of a network", source.span(0, 1), hint=hint))
+    return expr
+
+
+def _report_shapes(builder: NetworkBuilder, diagnostics: Diagnostics) -> None:
+    """Broken shape rules in the parts that could be put together, beside the errors that were found already."""
+    for network in builder.assembled:
+        found = Diagnostics()
+        infer(network, found)
+        # a dimension may be unknown only because its user is missing
+        diagnostics.extend(d for d in found.errors if d.code != "GC0202")

@@ -1,0 +1,104 @@
+"""What can be wrong with a network, each as one diagnostic in its author's names and axis order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from graphc.diagnostics import Diagnostic, Label, Severity, Span
+from graphc.ir import ShapeError, format_shape
+from graphc.network.network import NetworkNode
+from graphc.ops.sources import InputValue, LearnableParameter
+
+_LONGEST_TEXT = 40
+_LONGEST_CYCLE = 12
+
+
+def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
+    """The broken rule at the node's expression, with the blamed operands' shapes and where each comes from."""
+    blamed = [node.inputs[i] for i in dict.fromkeys(error.operands) if i < len(node.inputs)]
+    message = _in_the_authors_words(error.message, node)
+    unsaid = [n for n in dict.fromkeys(blamed) if n.type is not None and not _mentions(message, n)]
+    if unsaid:
+        message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
+    labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys(blamed))
+    return Diagnostic("GC0201", message, node.span, labels, error.hint)
+
+
+def _in_the_authors_words(message: str, node: NetworkNode) -> str:
+    """The message of an operator, which knows its operands by position only."""
+    names = [title(n) for n in node.inputs]
+    if len(names) == 2:
+        message = re.sub(r"\bthe left( operand)?\b", lambda _: names[0], message)
+        message = re.sub(r"\bthe right( operand)?\b", lambda _: names[1], message)
+    if len(names) == 1:
+        message = re.sub(r"\bthe operand\b", lambda _: names[0], message)
+    numbered = re.compile(r"\boperand (\d+)\b")
+    return numbered.sub(lambda m: names[int(m[1]) - 1] if 0 < int(m[1]) <= len(names) else m[0], message)
+
+
+def _mentions(message: str, node: NetworkNode) -> bool:
+    return _shape(node) in message or str(node.type) in message
+
+
+def _shape(node: NetworkNode) -> str:
+    return format_shape(node.type.shape) if node.type is not None else "of unknown shape"
+
+
+def title(node: NetworkNode) -> str:
+    """What an author calls a node: its name where he gave one, else the text of its expression."""
+    if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name) or node.span is None:
+        return node.name
+    text = " ".join(node.span.text.split())
+    return text if 0 < len(text) <= _LONGEST_TEXT else node.name
+
+
+def origin(node: NetworkNode) -> str:
+    """``W is the parameter [10 x 784]``: the start of a label that ends with the place."""
+    match node.op:
+        case InputValue():
+            kind = "the input"
+        case LearnableParameter(constant=float()):
+            kind = "the constant"
+        case LearnableParameter():
+            kind = "the parameter"
+        case _:
+            kind = f"the result of {node.operation},"
+    return f"{title(node)} is {kind} {_shape(node)}"
+
+
+def unknown_parameter(node: NetworkNode) -> Diagnostic:
+    hint = "give its dimensions, or use it where they follow from the other operand"
+    return Diagnostic(
+        "GC0202", f"the shape {node.type} of the parameter {title(node)} cannot be inferred", node.span, (), hint
+    )
+
+
+def cycle(loop: Sequence[NetworkNode]) -> Diagnostic:
+    """``loop`` lists each node before one of its inputs; the last reads the first."""
+    first = loop[0]
+    shown = [*loop[:_LONGEST_CYCLE], *loop[-1:]] if len(loop) > _LONGEST_CYCLE + 1 else [*loop]
+    chain = ", which reads ".join(title(n) for n in [*shown, first])
+    labels = tuple(Label(f"{title(n)} is made", n.span) for n in shown)
+    hint = "only PastValue and FutureValue may read a value that depends on them"
+    return Diagnostic("GC0407", f"a cycle has no delay: {chain}", first.span, labels, hint)
+
+
+def duplicate(name: str, first: NetworkNode, second: NetworkNode) -> Diagnostic:
+    other = "" if first.name == second.name else f" ({first.name} and {second.name} differ in case only)"
+    labels = (Label(f"{first.name} is already {origin_kind(first)}", first.span),)
+    # capitalised like the reference's message, which people search for
+    return Diagnostic("GC0402", f"Duplicated name {name}: two nodes cannot share it{other}", second.span, labels)
+
+
+def origin_kind(node: NetworkNode) -> str:
+    return f"a node of operation {node.operation}"
+
+
+def unlowered_recurrence(node: NetworkNode) -> Diagnostic:
+    message = f"{title(node)} delays its input ({node.operation}), and recurrences are not lowered yet"
+    return Diagnostic("GC0408", message, node.span)
+
+
+def warning(code: str, message: str, span: Span | None, hint: str | None = None) -> Diagnostic:
+    return Diagnostic(code, message, span, (), hint, Severity.WARNING)

@@ -1,0 +1,153 @@
+"""Shapes of a network: a fixpoint in which operators may offer shapes to parameters, and one final checking visit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from graphc.diagnostics import Diagnostics
+from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
+from graphc.network import explain
+from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
+from graphc.network.special import Delay
+from graphc.ops.sources import LearnableParameter
+
+
+def infer(network: Network, diagnostics: Diagnostics) -> None:
+    """Give every node its type; what is wrong goes to ``diagnostics``, each independent error once.
+
+    A node below a failed one stays silent and without a type.
+    """
+    order = topological([*network.roots, *network])
+    loops = cycles_without_delay(order)
+    for loop in loops:
+        diagnostics.add(explain.cycle(loop))
+    failed = {node for loop in loops for node in loop}
+    for node in order:
+        node.type = None
+    _Inference(order, network.element, diagnostics, failed).run()
+
+
+def known_type(node: NetworkNode, element: ElementType) -> TensorType | None:
+    """What is known of a node's type from what is known of its inputs', without offers; none where a rule is broken."""
+    if isinstance(node.op, Delay):
+        return TensorType(tuple(d or None for d in node.op.shape), element)
+    try:
+        return node.op.infer(*(_type_of(source, element) for source in node.inputs))
+    except ShapeError:
+        return None  # inference will find it again and say so
+
+
+def _boundless(element: ElementType) -> TensorType:
+    """Type of a value of which nothing is known: broadcasting takes every dimension from the other operand."""
+    return TensorType((None,), element)
+
+
+def _type_of(node: NetworkNode, element: ElementType) -> TensorType:
+    return node.type or _boundless(element)
+
+
+class _Inference:
+    def __init__(
+        self, order: Sequence[NetworkNode], element: ElementType, diagnostics: Diagnostics, failed: set[NetworkNode]
+    ) -> None:
+        self._order = order
+        self._element = element
+        self._diagnostics = diagnostics
+        self._failed = failed
+
+    def run(self) -> None:
+        while self._pass():
+            pass
+        for node in self._order:
+            if not self._silent(node):
+                self._final(node)
+
+    def _pass(self) -> bool:
+        """Visit every node once; whether anything changed."""
+        changed = False
+        for node in self._order:
+            if self._silent(node):
+                continue
+            try:
+                changed |= self._visit(node)
+            except ShapeError as error:
+                self._fail(node, error)
+        return changed
+
+    def _visit(self, node: NetworkNode) -> bool:
+        check_arity(node.op, len(node.inputs))
+        changed = self._offer(node)
+        before = node.type
+        if node.is_delay and node.inputs[0].type is None:
+            node.type = _boundless(self._element)
+        else:
+            node.type = node.op.infer(*self._operand_types(node))
+        return changed or node.type != before
+
+    def _offer(self, node: NetworkNode) -> bool:
+        changed = False
+        if all(not isinstance(source.op, LearnableParameter) for source in node.inputs):
+            return False
+        for index, shape in node.op.offers(*self._operand_types(node)):
+            changed |= _accept(node.inputs[index], shape)
+        return changed
+
+    def _operand_types(self, node: NetworkNode) -> list[TensorType]:
+        return [_type_of(source, self._element) for source in node.inputs]
+
+    def _final(self, node: NetworkNode) -> None:
+        try:
+            assert node.type is not None, node
+            if isinstance(node.op, LearnableParameter) and not node.type.is_complete:
+                self._unknown_parameter(node)
+                return
+            node.op.check(*self._operand_types(node))
+            for index in node.op.updates():
+                if not isinstance(node.inputs[index].op, LearnableParameter):
+                    raise ShapeError("must be a parameter: every training step changes it", index)
+            if not node.type.is_complete:
+                raise ShapeError(f"the shape {node.type} of the result cannot be inferred")
+            if node.type.size == 0:
+                raise ShapeError(f"the result {node.type} has no elements")
+        except ShapeError as error:
+            self._fail(node, error)
+
+    def _unknown_parameter(self, node: NetworkNode) -> None:
+        initializer = node.op.initializer if isinstance(node.op, LearnableParameter) else None
+        self._failed.add(node)
+        # a file that was not read may hold the dimensions; the builder has said that it is missing
+        if initializer is None or initializer.kind != "fromFile" or initializer.literal:
+            self._diagnostics.add(explain.unknown_parameter(node))
+
+    def _silent(self, node: NetworkNode) -> bool:
+        """Whether the node failed or reads, not only through a delay, one that did."""
+        if node not in self._failed and not self._failed.isdisjoint(node.inputs):
+            self._failed.add(node)
+            node.type = None
+        return node in self._failed
+
+    def _fail(self, node: NetworkNode, error: ShapeError) -> None:
+        self._diagnostics.add(explain.shape_error(node, error))
+        self._failed.add(node)
+        node.type = None
+
+
+def _accept(node: NetworkNode, offered: Shape) -> bool:
+    """Fill unknown dimensions of a parameter from an offered shape; whether any changed."""
+    op = node.op
+    if not isinstance(op, LearnableParameter) or None not in op.shape:
+        return False
+    if any(op.shape) or len(offered) == len(op.shape):
+        if len(op.shape) > len(offered):
+            return False
+        own = (*op.shape, *(None,) * (len(offered) - len(op.shape)))
+        shape = tuple(o if d is None else d for d, o in zip(own, offered, strict=True))
+    else:
+        shape = tuple(offered)
+    # an offer that knows nothing must not shrink the rank that another has grown
+    if shape == op.shape or (not any(shape) and len(shape) <= len(op.shape)):
+        return False
+    node.op = dataclasses.replace(op, shape=shape)
+    node.type = node.op.infer()
+    return True

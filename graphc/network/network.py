@@ -1,0 +1,193 @@
+"""A network: named operations as their author wrote them, editable, and cyclic where delays allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span
+from graphc.ir import GROUPS, ElementType, Op, Storage, TensorType
+from graphc.network.special import AxisSource, Delay
+from graphc.ops.sources import InputValue, LearnableParameter
+
+
+def operation_name(op: Op) -> str:
+    """CNTK's name of an operation; sparse inputs have one of their own."""
+    if isinstance(op, InputValue) and op.storage is not Storage.DENSE:
+        return "SparseInputValue"
+    return op.names[0]
+
+
+@dataclass(eq=False)
+class NetworkNode:
+    """An operation with a name.
+
+    ``type`` is what is known so far, none while nothing is, and complete once inference has run. ``span`` is the
+    expression that made the node; ``tags`` are the groups that it asked for itself.
+    """
+
+    name: str
+    op: Op
+    inputs: list[NetworkNode]
+    span: Span | None = None
+    tags: tuple[str, ...] = ()
+    type: TensorType | None = None
+
+    @property
+    def operation(self) -> str:
+        return operation_name(self.op)
+
+    @property
+    def is_delay(self) -> bool:
+        return isinstance(self.op, Delay)
+
+    @property
+    def is_trained(self) -> bool:
+        return isinstance(self.op, LearnableParameter) and self.op.is_trained
+
+    def member(self, name: str) -> Any:
+        """Value of ``node.name`` in the language; raises `KeyError` for what nodes do not have."""
+        if name == "name":
+            return self.name
+        if name == "operation":
+            return self.operation
+        if name in ("inputs", f"{self.operation}Args"):
+            return list(self.inputs)
+        if name == "dim":
+            return float(self._known_type().size)
+        if name == "dims":
+            return [float(d) for d in self._known_type().dims]
+        raise KeyError(name)
+
+    def _known_type(self) -> TensorType:
+        if self.type is None or not self.type.is_complete:
+            message = f"the dimension of {self.name} is not known yet"
+            raise DiagnosticError(Diagnostic("GC0405", message, self.span))
+        return self.type
+
+    def __repr__(self) -> str:
+        return f"<{self.name} = {self.operation}>"
+
+
+@dataclass(eq=False)
+class Network:
+    """Nodes in the order in which they were added, by name in any case, and five ordered groups."""
+
+    element: ElementType = ElementType.FLOAT32
+    groups: dict[str, list[NetworkNode]] = field(default_factory=lambda: {g: [] for g in GROUPS})
+    _nodes: dict[str, NetworkNode] = field(default_factory=dict)
+
+    def add(self, node: NetworkNode) -> None:
+        """Enter a node under its name, which must be free."""
+        key = node.name.lower()
+        assert self._nodes.get(key, node) is node, node.name
+        self._nodes[key] = node
+
+    def join(self, node: NetworkNode, group: str) -> None:
+        """Enter a node in a group, once."""
+        if node not in self.groups[group]:
+            self.groups[group].append(node)
+
+    def get(self, name: str) -> NetworkNode | None:
+        return self._nodes.get(name.lower())
+
+    def __getitem__(self, name: str) -> NetworkNode:
+        return self._nodes[name.lower()]
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._nodes
+
+    def __iter__(self) -> Iterator[NetworkNode]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @property
+    def names(self) -> list[str]:
+        return [node.name for node in self]
+
+    @property
+    def inputs(self) -> list[NetworkNode]:
+        return [node for node in self if isinstance(node.op, InputValue)]
+
+    @property
+    def parameters(self) -> list[NetworkNode]:
+        """Trained parameters; constants and state are not among them."""
+        return [node for node in self if node.is_trained]
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained scalars of a network whose shapes are inferred."""
+        return sum(node.type.size for node in self.parameters if node.type is not None)
+
+    @property
+    def roots(self) -> list[NetworkNode]:
+        """What the network is for: criteria, evaluations and outputs; without any, what no other node reads."""
+        marked = [n for g in ("criterion", "evaluation", "output") for n in self.groups[g]]
+        if marked:
+            return list(dict.fromkeys(marked))
+        read = {source for node in self for source in node.inputs}
+        return [node for node in self if node not in read and not isinstance(node.op, AxisSource)]
+
+    def member(self, name: str) -> Any:
+        """Node of that name, with ``_`` for every dot in it; raises `KeyError`."""
+        folded = name.lower()
+        if folded in self._nodes:
+            return self._nodes[folded]
+        for key, node in self._nodes.items():
+            if key.replace(".", "_") == folded:
+                return node
+        raise KeyError(name)
+
+
+def topological(roots: Iterable[NetworkNode]) -> list[NetworkNode]:
+    """Every node below the roots, inputs before users; what only a delay reads comes after it.
+
+    Depth first, inputs left to right. A cycle without a delay is cut at its first edge back: see `find_cycle`.
+    """
+    order: list[NetworkNode] = []
+    entered: set[NetworkNode] = set()
+    waiting = list(roots)
+    for root in waiting:  # grows: the inputs of delays are further roots
+        stack: list[tuple[NetworkNode, int]] = [(root, 0)] if root not in entered else []
+        entered.add(root)
+        while stack:
+            node, at = stack.pop()
+            if node.is_delay:
+                waiting.extend(node.inputs)
+            elif at < len(node.inputs):
+                stack.append((node, at + 1))
+                source = node.inputs[at]
+                if source not in entered:
+                    entered.add(source)
+                    stack.append((source, 0))
+                continue
+            order.append(node)
+    return order
+
+
+def cycles_without_delay(nodes: Iterable[NetworkNode]) -> list[list[NetworkNode]]:
+    """Cycles that no delay breaks, one for each place where a depth-first walk meets one, in reading order."""
+    found: list[list[NetworkNode]] = []
+    done: set[NetworkNode] = set()
+    for root in nodes:
+        path: dict[NetworkNode, int] = {}
+        stack = [root] if root not in done else []
+        while stack:
+            node = stack[-1]
+            at = path.setdefault(node, 0)
+            if node.is_delay or at == len(node.inputs):
+                stack.pop()
+                path.pop(node)
+                done.add(node)
+                continue
+            path[node] = at + 1
+            source = node.inputs[at]
+            if source in path:
+                chain = list(path)
+                found.append(chain[chain.index(source) :])
+            elif source not in done:
+                stack.append(source)
+    return found

@@ -1,0 +1,115 @@
+"""Reads the record behind ``new ComputationNode``: inputs, tag, and attributes as the types that operators want."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
+from graphc.ir import GROUPS, Op
+from graphc.ir.attributes import AttributeFault, convert_attributes
+from graphc.network.network import NetworkNode
+from graphc.script.host import HostRecord
+from graphc.script.values import ArrayValue, BoolVector, IntVector, SizeVector, TensorShape, describe, flatten
+
+V = TypeVar("V", float, str, bool)
+
+_LEGACY_TAGS = {"criteria": "criterion", "eval": "evaluation"}
+
+
+def attributes(cls: type[Op], record: HostRecord) -> dict[str, Any]:
+    """Attributes of an operator that the record or the scopes around it give, under the author's names."""
+    found: dict[str, Any] = {}
+    for author in cls.attribute_names().values():
+        try:
+            value = record.lookup(author)
+        except KeyError:
+            continue
+        found[author] = plain(value, f"the attribute {author} of {cls.names[0]}", record.own_span(author))
+    return found
+
+
+def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRecord | None, span: Span) -> Op:
+    """The operator with its attributes; ``name`` identifies it where operators of its class are never merged."""
+    try:
+        return cls(**convert_attributes(cls, {**given, "name": name} if cls.identified else given))
+    except AttributeFault as fault:
+        blamed = span
+        if record is not None and fault.attribute is not None and fault.attribute in given:
+            blamed = record.own_span(fault.attribute)
+        raise DiagnosticError(Diagnostic("GC0406", fault.message, blamed, hint=fault.hint)) from None
+
+
+def plain(value: Any, what: str, span: Span) -> Any:
+    """Numbers, strings and booleans as they are, arrays and shapes as flat tuples of them."""
+    match value:
+        case bool() | float() | str():
+            return value
+        case ArrayValue():
+            return tuple(plain(item, f"an element of {what}", span) for item in flatten(value))
+        case TensorShape():
+            return value.dims
+        case IntVector() | SizeVector() | BoolVector():
+            return value.items
+        case _:
+            raise DiagnosticError(Diagnostic("GC0406", f"{what} is {describe(value)}, not a plain value", span))
+
+
+def scalar(record: HostRecord, name: str, kind: type[V], default: V) -> V:
+    """A number, string or boolean of the record; an integer is read as a number."""
+    try:
+        value = record.lookup(name)
+    except KeyError:
+        return default
+    if type(value) is not kind:
+        wanted = {float: "a number", str: "a string", bool: "true or false"}[kind]
+        raise DiagnosticError(Diagnostic("GC0406", f"{name} is {describe(value)}, not {wanted}", record.own_span(name)))
+    return value
+
+
+def integer(record: HostRecord, name: str, default: int) -> int:
+    value = scalar(record, name, float, float(default))
+    if not value.is_integer():
+        raise DiagnosticError(Diagnostic("GC0406", f"{name} is {value:g}, not a whole number", record.own_span(name)))
+    return int(value)
+
+
+def shape(record: HostRecord, name: str) -> tuple[int | None, ...]:
+    """Dimensions, flattened; 0 is unknown."""
+    try:
+        value = record.lookup(name)
+    except KeyError:
+        raise DiagnosticError(Diagnostic("GC0406", f"the attribute {name} is missing", record.span)) from None
+    span = record.own_span(name)
+    dims = plain(value, name, span)
+    if not isinstance(dims, tuple):
+        dims = (dims,)
+    for dim in dims:
+        if isinstance(dim, (bool, str)) or not float(dim).is_integer() or dim < 0:
+            shown = describe(dim) if isinstance(dim, (bool, str)) else f"{dim:g}"
+            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {shown}, not a whole number from 0 on", span))
+    if not dims:
+        raise DiagnosticError(Diagnostic("GC0406", "a shape without dimensions: at least one is needed", span))
+    return tuple(int(d) or None for d in dims)
+
+
+def tags(record: HostRecord) -> tuple[str, ...]:
+    """The groups a node asks for itself: at most one."""
+    tag = scalar(record, "tag", str, "")
+    group = _LEGACY_TAGS.get(tag, tag)
+    if group and group not in GROUPS:
+        guess = suggest(tag, GROUPS)
+        hint = f"did you mean '{guess}'?" if guess else f"the groups are {', '.join(GROUPS)}"
+        # capitalised like the reference's message, which people search for
+        raise DiagnosticError(Diagnostic("GC0403", f"Invalid group tag '{tag}'", record.own_span("tag"), hint=hint))
+    return (group,) if group else ()
+
+
+def operands(value: Any, operation: str, span: Span) -> list[NetworkNode]:
+    """The nodes in ``inputs``: one, or an array of them, forced from left to right."""
+    found = value.elements() if isinstance(value, ArrayValue) else [value]
+    for index, item in enumerate(found, 1):
+        if not isinstance(item, NetworkNode):
+            message = f"input {index} of {operation} is {describe(item)}, not a node"
+            raise DiagnosticError(Diagnostic("GC0404", message, span))
+    return found

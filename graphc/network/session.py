@@ -1,0 +1,33 @@
+"""What outlives one network of a run: the counters that seed parameters, and how parameter files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graphc.ir import ElementType
+
+
+def read_parameter_file(path: str) -> str:
+    """Text of a matrix file; raises `OSError` or `UnicodeDecodeError`."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+@dataclass
+class Session:
+    """One run of a configuration.
+
+    CNTK counts randomly initialised parameters through the whole process, one counter an element type, so the
+    second command of a configuration does not start at 1 again.
+    """
+
+    # a missing file is only worth a warning where no values are needed (`check`, `compile --no-data`)
+    files_required: bool = True
+    read: Callable[[str], str] = read_parameter_file
+    _seeds: dict[ElementType, int] = field(default_factory=dict)
+
+    def next_seed(self, element: ElementType) -> int:
+        """Seed of the next randomly initialised parameter; the first is 1."""
+        self._seeds[element] = self._seeds.get(element, 0) + 1
+        return self._seeds[element]
