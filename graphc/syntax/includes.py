@@ -21,7 +21,10 @@ class IncludePath:
 
     def find(self, name: str, including: Iterable[SourceFile]) -> Path | None:
         """The file that ``name`` means, or none; ``including`` lists the files being read, innermost first."""
-        return next((path for path in self._candidates(name, including) if _is_file(path)), None)
+        # written on Windows, a path has backslashes
+        names = [name, name.replace("\\", "/")] if "\\" in name else [name]
+        files = tuple(including)
+        return next((path for name in names for path in self._candidates(name, files) if _is_file(path)), None)
 
     def _candidates(self, name: str, including: Iterable[SourceFile]) -> Iterator[Path]:
         written = Path(name)

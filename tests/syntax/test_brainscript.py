@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from graphc.diagnostics import DiagnosticError, SourceFile, SourceText
+from graphc.diagnostics import CODES, DiagnosticError, SourceFile, SourceText
 from graphc.syntax import ast
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
 
@@ -135,7 +137,7 @@ def library(tmp_path: Path) -> Path:
 
 def test_include_splices_members_of_files(library: Path) -> None:
     path = IncludePath((library,), program=library / "program")
-    found = members("before = 0 include 'lib/all.bs' include 'elsewhere/core.bs'", includes=path)
+    found = members("before = 0 include 'lib\\all.bs' include 'elsewhere/core.bs'", includes=path)
     assert list(found) == ["before", "a", "b", "z", "core"]
     assert found["a"].doc == "first"
     assert str(found["a"].name_span) == f"{library}/lib/all.bs:2:1"
@@ -245,3 +247,22 @@ def test_depth_does_not_hide_an_error(text: str) -> None:
 def test_importing_the_parser_does_not_load_lark() -> None:
     code = "import sys, graphc.syntax.brainscript, graphc.syntax.printer; sys.exit('lark' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+# any text
+
+
+WORDS = "a b.c 1 .5 'x' \" ' = == => .. . , ; : ( ) { } [ ] [| |] + - * ! << if else new array true /* */ // # ^ \n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(WORDS.split(" ")), max_size=12).map(" ".join) | st.text(max_size=20))
+def test_any_text_is_parsed_or_diagnosed(text: str) -> None:
+    for parse in (parse_expression, parse_members):
+        try:
+            parse(SourceText.from_string(text))
+        except DiagnosticError as error:
+            (diagnostic,) = error.diagnostics
+            assert diagnostic.span is not None
+            assert diagnostic.code in CODES
+            assert diagnostic.render()

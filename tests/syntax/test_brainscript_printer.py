@@ -76,6 +76,21 @@ def test_file_keeps_comments_and_nests_lines() -> None:
     assert format_record(parse_members(SourceText.from_string(text))) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " + a" * 10_000,
+        "-" * 10_000 + "a",
+        "f(" * 10_000 + "a" + ")" * 10_000,
+        "{ a = " * 10_000 + "1" + " }" * 10_000,
+        "a - (" * 10_000 + "a - b" + ")" * 10_000,
+    ],
+    ids=["sum", "signs", "calls", "records", "parentheses"],
+)
+def test_depth_is_no_limit(text: str) -> None:
+    assert format_expression(parse_expression(SourceText.from_string(text))) == text
+
+
 SPAN = SourceFile("", "").span()
 
 
