@@ -56,10 +56,13 @@ class Reader:
         return self.timeline.minibatches(epoch, minibatch_size, epoch_size, first)
 
 
-def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> Reader:
-    """The reader of a section for the inputs of a network; every disagreement between the two is told."""
+def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput], *, seed: int = 0) -> Reader:
+    """The reader of a section for the inputs of a network; every disagreement between the two is told.
+
+    ``seed`` orders the data where the section has no ``randomizationSeed``.
+    """
     settings.require_supported()
-    matched = _matched(settings, wanted)
+    matched = match_streams(settings, wanted)
     path = _existing(settings)
     inputs = [_text_input(s) for s in settings.inputs]
     dtype = np.float64 if settings.precision == "double" else np.float32
@@ -68,11 +71,12 @@ def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> Read
     if settings.frame_mode:
         _require_frames(dataset, settings)
     streams = {name: dataset.streams[stream.name] for name, stream in matched.items()}
-    timeline = Timeline(_randomizer(dataset, settings), dataset.lengths, _distinct_lengths(streams))
+    timeline = Timeline(_randomizer(dataset, settings, seed), dataset.lengths, _distinct_lengths(streams))
     return Reader(dataset, streams, timeline)
 
 
-def _matched(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> dict[str, StreamSettings]:
+def match_streams(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> dict[str, StreamSettings]:
+    """The stream of each input; raises `DiagnosticError` with all that disagrees. Opens no file."""
     found = Diagnostics()
     matched: dict[str, StreamSettings] = {}
     for input in wanted:
@@ -134,7 +138,7 @@ def _require_frames(dataset: Dataset, settings: ReaderSettings) -> None:
             raise DiagnosticError(Diagnostic("GC0611", message, span, hint="set frameMode = false"))
 
 
-def _randomizer(dataset: Dataset, settings: ReaderSettings) -> Randomizer:
+def _randomizer(dataset: Dataset, settings: ReaderSettings, seed: int) -> Randomizer:
     if not settings.randomize:
         return NoRandomizer(dataset.sequences)
     chunk_size, window = settings.chunk_size_in_bytes, settings.randomization_window
@@ -143,7 +147,8 @@ def _randomizer(dataset: Dataset, settings: ReaderSettings) -> Randomizer:
         # Half a window lies on either side, so twice the data reaches all of them from anywhere.
         window = 2 * dataset.samples + 2 if sample_based else _DEFAULT_WINDOW // chunk_size
     chunks = dataset.chunk_starts(chunk_size)
-    return BlockRandomizer(chunks, dataset.lengths, window, sample_based, settings.randomization_seed)
+    first_seed = seed if settings.randomization_seed is None else settings.randomization_seed
+    return BlockRandomizer(chunks, dataset.lengths, window, sample_based, first_seed)
 
 
 def _distinct_lengths(streams: Mapping[str, Stream]) -> list[Ints]:
