@@ -170,15 +170,16 @@ REGISTRY: dict[str, type[Op]] = {}
 @dataclass_transform(frozen_default=True)
 def op(cls: _T) -> _T:
     """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
-    cls = dataclass(frozen=True)(cls)
-    hints = typing.get_type_hints(cls)
-    converters = {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls)}
+    converters: dict[str, Callable[[Any], Any]] = {}
 
     def convert(self: Any) -> None:
         for name, converter in converters.items():
             object.__setattr__(self, name, converter(getattr(self, name)))
 
-    cls.__post_init__ = convert
+    cls.__post_init__ = convert  # before `dataclass`, whose __init__ calls only what it finds
+    cls = dataclass(frozen=True)(cls)
+    hints = typing.get_type_hints(cls)
+    converters |= {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls)}
     for name in cls.names:
         if REGISTRY.setdefault(name.lower(), cls) is not cls:
             raise TypeError(f"operation {name} is registered twice")

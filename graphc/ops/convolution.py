@@ -111,9 +111,8 @@ class Convolution(Op):
     def _adjoint_geometry(self, x: TensorType) -> list[AxisGeometry]:
         rank = x.rank
         if len(self.kernel_dims) != rank:
-            raise ShapeError(
-                f"kernelDims has {len(self.kernel_dims)} entries, {x} needs {rank} with output channels", 1
-            )
+            given = len(self.kernel_dims)
+            raise ShapeError(f"kernelDims has {given} entries, an input {x} needs {rank}, the last for channels", 1)
         if x.dims[-1] % self.maps:
             raise ShapeError(f"mapDims is {self.maps}, but the input {x} has {x.dims[-1]} channels", 1)
         windows = self._without_channel_padding(rank)

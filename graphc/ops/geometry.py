@@ -99,8 +99,8 @@ class Windows:
 
 
 def expand(values: Sequence[Any], count: int, rest: Sequence[Any]) -> tuple[Any, ...]:
-    """``values``, the last one repeated up to ``count`` entries; what then lacks to ``rest``'s length is taken from it."""
-    own = (*values, *values[-1:] * (count - len(values)))[: len(rest)]
+    """``values``, the last one repeated up to ``count`` entries, then ``rest`` from there on."""
+    own = (*values, *(values[-1],) * (count - len(values)))[: len(rest)]
     return (*own, *rest[len(own) :])
 
 

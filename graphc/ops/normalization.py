@@ -34,9 +34,6 @@ class _Normalization(Op):
     disable_regularization: bool = False
     image_layout: str = "CHW"
 
-    def attributes_of(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _Normalization.__dataclass_fields__}
-
     def features(self, x: TensorType) -> int:
         """Number of means: channels if spatial, else elements of a sample."""
         return x.dims[-1] if self.spatial else x.size
@@ -74,7 +71,7 @@ class _Normalization(Op):
         return xp.where(
             constant < 0,
             n / (n + count),
-            xp.where((count == 0) & (constant != NEVER), 1.0, xp.where(constant > 0, gradual, 1.0)),
+            xp.where(count == 0, 1.0, xp.where(constant > 0, gradual, 1.0)),
         )
 
     def blend(self, c: Context, x: Any, count: Any) -> Any:
@@ -95,9 +92,10 @@ class BatchNormalization(_Normalization):
     """scale · (x - mean) / √(variance + epsilon) + bias, with the mean and variance of the minibatch, or running ones.
 
     Training takes the minibatch's, and moves the parameters runMean, runVariance and runCount (frames seen so far)
-    towards them: by 1 - e^(-frames / ``normalizationTimeConstant``), wholly for 0, never for infinity, and as the plain
-    average of all frames for a negative one. ``blendTimeConstant`` mixes running statistics into training. Otherwise
-    the running ones alone are used. With ``spatial`` there is one mean a channel, the last axis.
+    towards them: by 1 - e^(-frames / ``normalizationTimeConstant``), wholly for 0 and in the first minibatch, never
+    again for infinity, and as the plain average of all frames for a negative one. ``blendTimeConstant`` mixes running
+    statistics into training. Otherwise the running ones alone are used. With ``spatial`` there is one mean a channel,
+    the last axis.
 
     Example: ``BatchNormalization ([1 x *] 1 5, [1] 2, [1] 1, [1] 3, [1] 4, [1] 8, epsilon=0) = [1 x *] -1 3``
     """
@@ -143,7 +141,7 @@ class BatchNormalization(_Normalization):
         return scale.reshape(shape) * ((x - mean) * inverse) + bias.reshape(shape)
 
     def updates(self) -> Mapping[int, Op]:
-        kept = self.attributes_of()
+        kept = self.attributes()
         return {3: RunningMean(**kept), 4: RunningVariance(**kept), 5: RunningCount(**kept)}
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:

@@ -10,7 +10,7 @@ from graphc.ir import Context, Op, TensorType, op
 
 @op
 class Dropout(Op):
-    """In training each element is set to 0 with the probability of the trainer's ``dropoutRate`` r, or divided by 1 - r.
+    """Training sets each element to 0 with probability r, the trainer's ``dropoutRate``, and divides others by 1 - r.
 
     Each frame and each minibatch draws anew. Otherwise, or where r is 0, the operand itself.
 

@@ -50,6 +50,11 @@ class _Normalizing(Op):
                 raise ShapeError(f"{self.operands[index]} is {type}, but the input is {x}", index, 0)
         return result_type(x.shape, x, mean, deviation)
 
+    def check(self, x: TensorType, mean: TensorType, deviation: TensorType) -> None:
+        for index, type in enumerate((mean, deviation), 1):
+            if type.axis is not None:
+                raise ShapeError(f"{self.operands[index]} is {type}, but must be the same for all frames", index)
+
     def offers(self, x: TensorType, mean: TensorType, deviation: TensorType) -> Iterable[tuple[int, Shape]]:
         for index, type in enumerate((mean, deviation), 1):
             if not type.is_complete:
