@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -78,7 +79,7 @@ class _Loader:
     def __init__(self) -> None:
         self._parts: list[SourceText] = []
         self._context = ConfigurationContext()
-        self._seen: set[Path] = set()
+        self._seen: set[str] = set()
         self._extra: dict[str, Entry] = {}
 
     def read(self, path: Path, asked: Span | None) -> None:
@@ -118,13 +119,14 @@ class _Loader:
 
     def _change_directory(self, path: Path, asked: Span) -> None:
         full = self._context.directory / path
-        if not full.is_dir():
+        if not os.path.isdir(full):
             raise DiagnosticError(Diagnostic("GC0001", f"there is no folder {full}", asked))
         self._context.directory = full
 
     def _is_new(self, path: Path) -> bool:
-        known = path.resolve() in self._seen
-        self._seen.add(path.resolve())
+        real = os.path.realpath(path)
+        known = real in self._seen
+        self._seen.add(real)
         return not known
 
     def _included(self, text: SourceText) -> SourceText:
@@ -159,7 +161,7 @@ def _preset_entries(presets: Mapping[str, str]) -> dict[str, Entry]:
 
 def _not_readable(path: Path, name: str, error: OSError, asked: Span | None) -> DiagnosticError:
     hint = None
-    if path.is_dir():
+    if os.path.isdir(path):  # `Path.is_dir` raises where a name is too long
         message = f"{name} is a folder, not a file"
     elif isinstance(error, FileNotFoundError | NotADirectoryError):
         message = f"file {name} does not exist"

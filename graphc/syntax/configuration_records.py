@@ -77,7 +77,7 @@ class ConfigurationRecord:
         self.parent = parent
         self.path = path
         self._given = entries
-        self._texts: dict[str, SourceText] = {}
+        self._texts: dict[str, SourceText | DiagnosticError] = {}
         self._records: dict[str, ConfigurationRecord] = {}
 
     def __repr__(self) -> str:
@@ -101,8 +101,9 @@ class ConfigurationRecord:
 
     @property
     def span(self) -> Span:
-        """Where the section's text begins."""
-        return self.source.span(0, min(1, len(self.source)))
+        """The name of the section; the first character of the root."""
+        named = self.parent.key_span(self.path[-1]) if self.path and self.parent else None
+        return named or self.source.span(0, min(1, len(self.source)))
 
     @cached_property
     def mentioned(self) -> frozenset[str]:
@@ -197,19 +198,27 @@ class ConfigurationRecord:
         close = suggest(key, self.own_keys())
         if close and close.lower() == key.lower():  # it is there, but empty or `default`
             return _error("GC0501", f"required parameter has no value: {path}", self.key_span(key))
-        where = self.parent.key_span(self.path[-1]) if self.path and self.parent else None
         labels = (Label(f"'{close}' stands", self.key_span(close)),) if close else ()
         hint = f"did you mean {key} where it says {close}?" if close else None
-        return _error("GC0501", f"required parameter missing: {path}", where or self.span, labels, hint)
+        return _error("GC0501", f"required parameter missing: {path}", self.span, labels, hint)
 
     # --- substitution -------------------------------------------------------------------------------------------
 
     def resolved(self, folded: str) -> SourceText:
         """Text of an own entry, every ``$name$`` in it replaced."""
-        if folded not in self._texts:
-            entry = self.entries[folded]
-            self._texts[folded] = self._guarded(folded, lambda: self._substitute(entry.value, folded))
-        return self._texts[folded]
+        text = self._texts.get(folded)
+        if text is None:
+            text = self._texts[folded] = self._resolve(folded)
+        if isinstance(text, DiagnosticError):
+            raise text
+        return text
+
+    def _resolve(self, folded: str) -> SourceText | DiagnosticError:
+        # Failures are kept as well: a name used twice by a name used twice … would fail a power of two times.
+        try:
+            return self._guarded(folded, lambda: self._substitute(self.entries[folded].value, folded))
+        except DiagnosticError as error:
+            return error
 
     def own_record(self, folded: str) -> ConfigurationRecord:
         """An own entry as a section.
@@ -235,18 +244,22 @@ class ConfigurationRecord:
             stack.pop()
 
     def _substitute(self, text: SourceText, folded: str | None) -> SourceText:
-        comments: list[range] | None = None
+        found = Diagnostics()
+        # the comments of BrainScript are all that may hold anything; other comments are gone
+        comments = script_comments(text.text) if folded in SCRIPT_KEYS and "$" in text.text else []
 
         def strictly(match: re.Match[str]) -> SourceText | None:
-            nonlocal comments
-            if folded in SCRIPT_KEYS:
-                comments = script_comments(text.text) if comments is None else comments
-                if any(match.start() in comment for comment in comments):
-                    return None
-            place = text.span(*match.span())
-            return self._variable(match[1], place)
+            if any(match.start() in comment for comment in comments):
+                return None
+            try:
+                return self._variable(match[1], text.span(*match.span()))
+            except DiagnosticError as error:
+                found.extend(error.diagnostics)
+                return None
 
-        return _replace(text, strictly)
+        result = _replace(text, strictly)
+        found.raise_errors()
+        return result
 
     def _leniently(self, match: re.Match[str]) -> SourceText | None:
         if self._find(match[1].lower()) is None:
@@ -267,8 +280,10 @@ class ConfigurationRecord:
                 raise self._refers_to_itself(name, place)
         if found is None:
             raise self._unknown(name, place)
-        if (found, folded) in stack or len(stack) > _MAX_CHAIN:
+        if (found, folded) in stack:
             raise self._cyclic(found, folded, place)
+        if len(stack) > _MAX_CHAIN:
+            raise _error("GC0114", f"more than {_MAX_CHAIN} definitions refer to one another", place)
         text = found.resolved(folded)
         if "\n" in text.text or "\r" in text.text:
             labels = (Label("its value begins", text.span(0, 1)),)
@@ -287,10 +302,9 @@ class ConfigurationRecord:
 
     def _cyclic(self, found: ConfigurationRecord, folded: str, place: Span | None) -> DiagnosticError:
         stack = self.context.resolving
-        first = stack.index((found, folded)) if (found, folded) in stack else 0
-        chain = [record.entries[key] for record, key in stack[first:]]
-        names = " -> ".join(entry.key.text for entry in [*chain, found.entries[folded]][:10])
-        labels = tuple(Label(f"{entry.key.text} is defined", entry.key.span()) for entry in chain[:10])
+        chain = [record.entries[key] for record, key in stack[stack.index((found, folded)) :]]
+        names = " -> ".join(entry.key.text for entry in [*chain, chain[0]])
+        labels = tuple(Label(f"{entry.key.text} is defined", entry.key.span()) for entry in chain)
         return _error("GC0112", f"cyclic definition: {names}", place, labels)
 
 
@@ -434,7 +448,12 @@ def _number(text: str) -> float | None:
         return math.inf
     if _NUMBER.fullmatch(text) or _WORDS.fullmatch(text):
         return float(text)
-    return float.fromhex(text) if _HEXADECIMAL.fullmatch(text) else None
+    if not _HEXADECIMAL.fullmatch(text):
+        return None
+    try:
+        return float.fromhex(text)
+    except OverflowError:
+        return math.inf
 
 
 def _visible_keys(record: ConfigurationRecord | None) -> Sequence[str]:

@@ -17,7 +17,7 @@ _BRACKETS = "[{("
 _COMMENT = re.compile(
     r"""(?P<line>^[ \t\u00a0]*(?:\#|//)[^\r\n]*(?:\r\n?|\n|\Z))"""
     r"""|"[^"\r\n]*"|(?<!\w)'[^'\r\n]*'"""
-    r"""|(?P<tail>[ \t\u00a0]+\#[^\r\n]*)""",
+    r"""|(?P<tail>(?<=[ \t\u00a0])\#[^\r\n]*)""",
     re.MULTILINE,
 )
 
@@ -26,14 +26,18 @@ _SCRIPT_KEY = r"(?<![\w.$-])(?:BrainScript|Experimental)NetworkBuilder[ \t\u00a0
 _GROUP_PARTS = re.compile(rf'(?P<script>{_SCRIPT_KEY})|[\[\](){{}}"]', re.IGNORECASE)
 _SCRIPT_BEFORE = re.compile(_SCRIPT_KEY[: _SCRIPT_KEY.rindex("(?=")] + r"\Z", re.IGNORECASE)
 _SCRIPT_PARTS = re.compile(
-    r"""(?P<comment>//[^\r\n]*|/\*.*?\*/|\#[^\r\n]*)|'[^']*'|"[^"]*"|(?P<bracket>[\[\](){}])""", re.DOTALL
+    r"""(?P<comment>//[^\r\n]*|/\*.*?\*/|\#[^\r\n]*)|'[^']*'|"[^"]*"|(?P<bracket>[\[\](){}])|(?P<endless>/\*)""",
+    re.DOTALL,
 )
 
 _CUSTOM = set("`~!@$%^&*_-+|:;,?.")
 _NO_CUSTOM = re.compile(r"\.\.|\.\\|\./|\\\\|[-._]\w|\$[A-Za-z_]")
 _KEY_END = re.compile(r'[=\[({"]')
 _NEXT_ELEMENT = re.compile(r"[ \t]*:")
-_VALUE_BELOW = re.compile(r"\s*[\r\n]\s*(?=[\[{(])")
+_VALUE_BELOW = re.compile(r"(\s*)[\[{(]")
+
+# brackets directly inside brackets; nobody needs a second pair
+_MAX_DEPTH = 50
 
 SCRIPT_KEYS = ("brainscriptnetworkbuilder", "experimentalnetworkbuilder")
 
@@ -85,10 +89,12 @@ def unquoted(source: SourceText) -> SourceText:
     return source
 
 
-def _collect(source: SourceText, entries: dict[str, Entry]) -> None:
+def _collect(source: SourceText, entries: dict[str, Entry], depth: int = 0) -> None:
     for start, stop in _ranges(source, ";", _BRACKETS + '"'):
         if source.text[start] in _CLOSER:
-            _collect(source[start:stop], entries)
+            if depth == _MAX_DEPTH:
+                raise _error("GC0108", "brackets are nested too deeply", source, start, start + 1)
+            _collect(source[start:stop], entries, depth + 1)
             continue
         entry = _entry(source, start, stop)
         key = entry.key.text.lower()
@@ -107,7 +113,8 @@ def _entry(source: SourceText, start: int, stop: int) -> Entry:
     if not key.text:
         raise _error("GC0105", "a value without a key", token, 0, len(token), hint="write key = value")
     value = token[match.end() if match.group() == "=" else match.start() :].strip()
-    if not value.text and _VALUE_BELOW.match(source.text, stop):
+    below = None if value.text else _VALUE_BELOW.match(source.text, stop)
+    if below and ("\n" in below[1] or "\r" in below[1]):
         hint = "a line end ends the value: put the opening bracket on the line of the key"
         raise _error("GC0103", f"no value given for '{key.text}'", token, 0, len(token), hint=hint)
     return Entry(key, unquoted(value))
@@ -172,6 +179,8 @@ def group_end(source: SourceText, start: int, script: bool = False) -> int:
         at = match.end()
         if match.lastgroup == "script":
             script_depth = len(opened)
+        elif match.lastgroup == "endless":
+            raise _error("GC0102", "comment without end", source, match.start(), at)
         elif script_depth >= 0 and match.lastgroup != "bracket":
             continue
         elif match.group() == '"':

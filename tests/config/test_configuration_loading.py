@@ -1,10 +1,13 @@
 """Files, arguments and presets: what wins, where values come from, and what is said when they are wrong."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphc.diagnostics import DiagnosticError, SourceText
 from graphc.syntax.configuration import configuration_from_text, default_presets, load_configuration
@@ -212,8 +215,41 @@ def test_growth_without_end_is_refused():
     lines = ["a0 = xxxxxxxxxx"] + [f"a{i + 1} = $a{i}$$a{i}$" for i in range(60)]
     assert failure(lambda: configuration_from_text("\n".join(lines)).string("a60")).code == "GC0114"
     chain = [f"a{i} = $a{i + 1}$" for i in range(5000)]
-    assert failure(lambda: configuration_from_text("\n".join(chain)).string("a0")).code == "GC0112"
+    assert failure(lambda: configuration_from_text("\n".join(chain)).string("a0")).code == "GC0114"
     assert failure(lambda: configuration_from_text("a = 1*99999999").array("a")).code == "GC0503"
+
+
+def test_all_unknown_variables_of_a_value_are_reported():
+    root = configuration_from_text("T = [ BrainScriptNetworkBuilder = { a = $x$ ; b = $y$ ; c = $x$ } ]")
+    with pytest.raises(DiagnosticError) as caught:
+        root.record("T").get_text("BrainScriptNetworkBuilder")
+    assert [d.span.text for d in caught.value.diagnostics if d.span] == ["$x$", "$y$", "$x$"]
+    lines = [f"a{i + 1} = $a{i}$$a{i}$" for i in range(60)]
+    assert failure(lambda: configuration_from_text("\n".join(lines)).string("a60")).code == "GC0111"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="ab=[]{}():;,*$\"'#/ \n-_.", max_size=60))
+def test_any_text_is_read_or_diagnosed(text):
+    try:
+        root = configuration_from_text(f"x = 1\n{text}")
+        for key in root.own_keys():
+            for read in (root.string, root.array, root.record):
+                with contextlib.suppress(DiagnosticError):
+                    read(key)
+    except DiagnosticError as error:
+        assert all(d.span is not None and d.span.end <= len(d.span.file.text) for d in error.diagnostics)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 5000 + "]" * 5000, " " * 100000, "a=" + "\n" * 50000, "BrainScriptNetworkBuilder={" + "/*" * 50000 + "}"],
+)
+def test_long_nonsense_takes_no_long_time(text):
+    start = time.perf_counter()
+    with contextlib.suppress(DiagnosticError):
+        configuration_from_text(f"x = 1\n{text}")
+    assert time.perf_counter() - start < 2
 
 
 def test_a_thousand_lines_load_at_once():

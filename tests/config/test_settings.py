@@ -154,7 +154,7 @@ def test_defaults_of_the_learner():
     [
         ("learningRatesPerMB=1", "GC0501", "SGD", "SGD:maxEpochs"),
         ("maxEpochs=1 ; learningRatePerMB=1", "GC0501", "SGD", "learningRatesPerMB"),
-        ("maxEpochs=1", "GC0501", "[", "has no learning rate"),
+        ("maxEpochs=1", "GC0501", "SGD", "has no learning rate"),
         ("maxEpochs=1 ; learningRatesPerMB=1 ; learningRatesPerSample=1", "GC0504", "learningRatesPerMB", "exclude"),
         (
             "maxEpochs=1 ; learningRatesPerMB=1 ; momentumPerMB=0.9 ; momentumPerSample=0.9",
@@ -192,7 +192,7 @@ def test_all_wrong_values_of_a_section_are_reported():
         ("deviceId = CPU", "deviceId = tpu1", "GC0502", "tpu1"),
         ("deviceId = CPU", "precision = Double", "GC0502", "Double"),
         ("deviceId = CPU", "type = float", "GC0505", "type"),
-        ("BrainScriptNetworkBuilder = { features = Input {2} }", "", "GC0501", "{"),
+        ("BrainScriptNetworkBuilder = { features = Input {2} }", "", "GC0501", "Train"),
         ("BrainScriptNetworkBuilder = { features = Input {2} }", "BrainScriptNetworkBuilder=x.bs", "GC0505", "x.bs"),
         ("dim = 10 ; ", "", "GC0501", "labels"),
         ("dim = 10", "dim = 0", "GC0503", "0"),
