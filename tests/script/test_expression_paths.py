@@ -131,7 +131,8 @@ def test_nodes_are_named_by_their_paths(script: Any, name: str) -> None:
 
 def test_operands_become_constants_and_attributes(script: Any) -> None:
     evaluator = script.evaluator()
-    network = script.network("{ x = Input{3} ; r = { a = x / 4 ; b = 2 * x ; c = x * x } ; A = r.a ; B = r.b ; C = r.c }", evaluator)
+    text = "{ x = Input{3} ; r = { a = x / 4 ; b = 2 * x ; c = x * x } ; A = r.a ; B = r.b ; C = r.c }"
+    network = script.network(text, evaluator)
     made = {node.name: node for node in evaluator.host.made}
     assert [made[name].attributes.get("initValue") for name in ("r.a", "r.b")] == [0.25, 2.0]
     assert [network.nodes[name].operation for name in "ABC"] == ["ElementTimes", "ElementTimes", "Times"]

@@ -15,7 +15,10 @@ def made(script: Any, text: str) -> list[str]:
 
 
 ORDER = {
-    "left operand, right operand": ("{ outputNodes = (b * a) + c ; a = P{} ; b = P{} ; c = P{} ; P{} = Parameter{1,1} }", "b a c"),
+    "left operand, right operand": (
+        "{ outputNodes = (b * a) + c ; a = P{} ; b = P{} ; c = P{} ; P{} = Parameter{1,1} }",
+        "b a c",
+    ),
     "inputs from left to right": ("{ outputNodes = Plus (b, a) ; a = P{} ; b = P{} ; P{} = Parameter{1,1} }", "b a"),
     "members by code point": ("{ b = P{} ; _a = P{} ; Z = P{} ; P{} = Parameter{1,1} }", "Z _a b"),
     "groups come first": ("{ a = P{} ; b = P{} ; outputNodes = (b) ; P{} = Parameter{1,1} }", "b a"),
@@ -24,9 +27,8 @@ ORDER = {
         " ".join(f"m.arrayOfFunctions[{i}].{p}" for i, p in ((1, "W"), (0, "W"), (0, "b"), (1, "b"))),
     ),
     "what only a delay reaches comes last": (
-        "{ z = Plus (PastValue (1, a + b), c) ; r = { a = P{} } ; a = r.a ; s = { b = P{} ; c = P{} } ; b = s.b ; c = s.c ; "
-        "P{} = Parameter{1,1} ; zz = { d = P{} }.d }",
-        "a b c zz",
+        "{ outputNodes = Plus (PastValue (1, r.a), r.b) ; r = { a = P{} ; b = P{} } ; z = P{} ; P{} = Parameter{1,1} }",
+        "r.b z r.a",
     ),
     "the taken branch only": ("{ z = if 1 < 2 then P{} else P{} + P{} ; P{} = Parameter{1,1} }", "z"),
     "else before then on a node": (

@@ -1,0 +1,108 @@
+"""Depth and size: what real models need works at any recursion limit, what never ends is told quickly."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from graphc.diagnostics import Diagnostic
+from graphc.script.evaluator import Limits
+from graphc.script.stack import DeepStack
+from graphc.script.values import PoisonError
+
+
+def fails(script: Any, text: str, limits: Limits | None = None) -> Diagnostic:
+    evaluator = script.evaluator(limits)
+    with pytest.raises(PoisonError):
+        script.member(text, evaluator)
+    [found] = evaluator.diagnostics.found
+    return found
+
+
+DEEP = {
+    "an array whose elements need the one before": "x[i:0..20000] = if i < 1 then 0 else x[i-1] + 1 ; do = x[20000]",
+    "a recursion": "f(n) = if n == 0 then 0 else 1 + f(n-1) ; do = f(20000)",
+    "records in records": "f(n) = if n == 0 then { v = 0 } else { v = f(n-1).v + 1 } ; do = f(20000).v",
+    "an expression as long as a book": "do = 0" + " + 1" * 20000,
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_chains_of_20000_evaluations(script: Any, name: str) -> None:
+    limit = sys.getrecursionlimit()
+    assert script.member(DEEP[name]) == 20000.0
+    assert sys.getrecursionlimit() == limit
+
+
+def test_nodes_in_nodes(script: Any) -> None:
+    # every level goes through the host, with generators and properties of C on its way
+    evaluator = script.evaluator()
+    script.network("{ x = Input{1} ; h[i:0..3000] = if i == 0 then x else Tanh (h[i-1]) ; z = h[3000] }", evaluator)
+    assert len(evaluator.host.made) == 3001
+
+
+def test_arrays_nested_as_deep_as_repeat_counts(script: Any) -> None:
+    shape = script.member("do = new TensorShape { dims = Repeat (10000, 3) }")
+    assert shape.dims == (3,) * 10000
+    assert len(script.member("do = Format (Repeat (10000, 3), '')")) > 10000
+
+
+ENDLESS = {
+    "f(x) = f(x+1) ; do = f(1)": ("f", "1:8"),
+    "f(x) = 1 + f(x+1) ; do = f(1)": ("f", "1:12"),
+    "f(x) = g(x) ; g(x) = Identity (f(x)) ; do = f(1)": ("g", "1:8"),
+    "f = (x => f(x)) ; do = f(1)": ("f", "1:11"),
+    "x[i:0..1e5] = x[i+1] ; do = x[0]": ("function", ""),
+    "h(n) = { a = h(n+1).a }.a ; do = h(0)": ("h", "1:14"),
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS)
+def test_recursion_without_end_names_the_function_and_the_call(script: Any, text: str) -> None:
+    name, place = ENDLESS[text]
+    start = time.monotonic()
+    found = fails(script, text)
+    # generous: the machine may be busy
+    assert time.monotonic() - start < 10
+    assert found.code == "GC0311"
+    if place:
+        assert f"'{name}'" in found.message
+        assert str(found.span) == f"model.bs:{place}"
+
+
+def test_strings_and_arrays_have_a_largest_size(script: Any) -> None:
+    assert fails(script, "f(s, n) = if n == 0 then s else f(s + s, n-1) ; do = f('ab', 40)").code == "GC0312"
+    assert fails(script, "do = array[0..1e15](i => i)").code == "GC0312"
+    assert fails(script, "do = array[0..1/0](i => i)").code == "GC0305"
+
+
+def test_a_deadline(script: Any) -> None:
+    found = fails(script, "f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", Limits(seconds=0.2))
+    assert found.code == "GC0314"
+
+
+def test_bugs_of_a_host_pass_with_their_own_exception(script: Any) -> None:
+    evaluator = script.evaluator()
+
+    def broken(*_: Any) -> None:
+        raise AssertionError("a bug")
+
+    evaluator.host.operation = broken
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="a bug"):
+            script.network("{ x = Input{1} ; z = x + x }", evaluator)
+    assert evaluator.diagnostics.found == []
+
+
+def test_work_runs_once_on_a_fresh_stack_and_hands_back_what_it_raises() -> None:
+    stack = DeepStack()
+    here = threading.get_ident()
+    assert stack.run(lambda: threading.get_ident()) != here
+    assert stack.run(lambda: stack.run(threading.get_ident) == threading.get_ident())
+    with pytest.raises(ZeroDivisionError):
+        stack.run(lambda: stack.run_fresh(lambda: 1 // 0))
+    assert stack.run(lambda: "again") == "again"
