@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from graphc.backends.xla.lowering import lowers, with_pullback
+from graphc.backends.xla.values import densify
 from graphc.ir import Context, Storage, TensorType
 from graphc.ir.layout import static_axes
 from graphc.ops.criteria import ClassificationError, CrossEntropyWithSoftmax
 from graphc.ops.rules import flat
 from graphc.ops.softmax import LogSoftmax, Softmax
-
-from graphc.backends.xla.values import densify
 
 
 @lowers(CrossEntropyWithSoftmax)

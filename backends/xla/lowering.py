@@ -45,7 +45,11 @@ def full_precision() -> AbstractContextManager[Any]:
 
 
 def function(graph: Graph, *, training: bool = False) -> Function:
-    """The graph as a pure, traceable function; raises `DiagnosticError` for operators without a lowering."""
+    """The graph as a pure, traceable function; raises `DiagnosticError` for operators without a lowering.
+
+    State changes in training only.
+    """
+    graph = graph if training else replace(graph, updates=())
     _check(graph)
 
     def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:

@@ -37,9 +37,7 @@ def compile(graph: Graph, *, training: bool = False, device: str = "auto") -> Fu
     return run
 
 
-def jit(
-    f: Callable[..., Any], graph: Graph, device: jax.Device, *, donate: Sequence[int] = ()
-) -> Callable[..., Any]:
+def jit(f: Callable[..., Any], graph: Graph, device: jax.Device, *, donate: Sequence[int] = ()) -> Callable[..., Any]:
     """``f``, which evaluates ``graph``, staged for a device; the arguments ``donate`` may be overwritten."""
     options = dict(compiler_options(graph, device.platform)) or None
     staged = jax.jit(f, donate_argnums=tuple(donate), compiler_options=options)

@@ -105,9 +105,7 @@ class TrainingStep:
     def dtype(self) -> str:
         return self.graph.roots[self.criterion].type.element.value
 
-    def state(
-        self, values: Mapping[str, Any], learner: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> TrainingState:
+    def state(self, values: Mapping[str, Any], learner: Mapping[str, Mapping[str, Any]] | None = None) -> TrainingState:
         """The state from parameter values and, when training goes on, what the learner remembered."""
         updated = {node.op.name for node, _ in self.graph.updates if isinstance(node.op, LearnableParameter)}
         trained = {n: values[n] for n, p in self.parameters.items() if p.is_trained and n not in updated}
@@ -137,8 +135,10 @@ class TrainingStep:
         epoch: int = 0,
     ) -> Epoch:
         """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`."""
-        settings = settings or {}
+        settings = dict(settings or {})
         assert set(settings) <= set(SETTINGS), settings
+        if settings.get("dropout_rate") == 0:
+            del settings["dropout_rate"]  # a step without the setting draws nothing
         tables = {
             "indices": minibatches.indices,
             "counts": minibatches.counts.astype(np.int32),
@@ -158,9 +158,7 @@ class TrainingStep:
             )
         return replace(state, carry=replace(state.carry, sums=sums, first_bad=first_bad, at=at))
 
-    def run(
-        self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int
-    ) -> TrainingState:
+    def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
         """The state after ``count`` minibatches from ``first``, which must be where the state stands. Asynchronous."""
         carry, capacity, k = state.carry, epoch.minibatches.capacity, self.minibatches_per_dispatch
         full = epoch.minibatches.counts == capacity

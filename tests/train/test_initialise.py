@@ -88,9 +88,7 @@ def test_fixed_values() -> None:
         (Initializer("TruncNormal"), (100, 200), 1.99, 2.0),
     ],
 )
-def test_jax_values_have_their_width(
-    initializer: Initializer, shape: tuple[int, ...], low: float, high: float
-) -> None:
+def test_jax_values_have_their_width(initializer: Initializer, shape: tuple[int, ...], low: float, high: float) -> None:
     assert low < np.abs(values(initializer, shape, "jax")).max() <= high
 
 

@@ -1,0 +1,36 @@
+"""Dropout: one random byte an element, compared with the rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from graphc.backends.xla.lowering import lowers_values
+from graphc.backends.xla.random import CounterStream
+from graphc.backends.xla.values import Value
+from graphc.ir import Context
+from graphc.ops.random import Dropout
+
+_LEVELS = 256
+
+
+@lowers_values(Dropout)
+def dropout(op: Dropout, c: Context, value: Value) -> Value:
+    if not c.training or c.random is None or "dropout_rate" not in c.settings:
+        return value
+    # whatever form the value has: which element meets which random number does not matter
+    if value.is_channels_last:
+        return Value(c.result, channels_last=_dropped(op.name, c, value.channels_last))
+    return Value(c.result, _dropped(op.name, c, value.dense))
+
+
+def _dropped(name: str, c: Context, x: Any) -> Any:
+    stream = c.random
+    assert isinstance(stream, CounterStream), stream
+    rate = jnp.asarray(c.settings["dropout_rate"], x.dtype)
+    # A byte alone would round the rate to 1/256. Its neighbours are therefore chosen at random for each minibatch
+    # such that the expected rate is exact.
+    threshold = jnp.floor(rate * _LEVELS + stream.uniform(f"{name} threshold", ()).astype(x.dtype))
+    kept = stream.bytes(name, x.shape).astype(jnp.int32) >= threshold.astype(jnp.int32)
+    return jnp.where(kept, x / jnp.where(rate < 1, 1 - rate, 1), 0)

@@ -1,0 +1,139 @@
+"""Pooling without window operations: reshape where windows do not overlap, else a chain over strided slices."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from graphc.backends.xla.lowering import lowers_values
+from graphc.backends.xla.values import Value
+from graphc.ir import Context
+from graphc.ops.geometry import AxisGeometry
+from graphc.ops.pooling import AveragePooling, MaxPooling, Pooling
+
+
+@lowers_values(Pooling, MaxPooling, AveragePooling)
+def pooling(op: Pooling | MaxPooling | AveragePooling, c: Context, image: Value) -> Value:
+    *spatial, last = op.geometry(c.operands[0])
+    if not spatial or (last.kernel, last.windows) != (1, last.size):
+        # the channels take part, or there are none: all axes are alike then
+        axes = tuple(reversed([*spatial, last]))
+        return Value(c.result, _pooled(op, image.dense[..., None], axes, image)[..., 0])
+    return Value(c.result, channels_last=_pooled(op, image.channels_last, tuple(reversed(spatial)), image))
+
+
+def _pooled(op: Any, x: Any, axes: Sequence[AxisGeometry], image: Value) -> Any:
+    lead = () if image.type.axis is None else x.shape[:1]
+    x = x if lead else x[None]
+    y = _maximum(x, axes) if op.is_max else _mean(op, x, axes)
+    return y if lead else y[0]
+
+
+def _maximum(x: Any, axes: Sequence[AxisGeometry]) -> Any:
+    @jax.custom_vjp
+    def largest(x: Any) -> Any:
+        return _fold(jnp.maximum, _elements(x, axes, -math.inf))
+
+    def forward(x: Any) -> Any:
+        y = largest(x)
+        return y, (x, y)
+
+    def backward(saved: Any, g: Any) -> Any:
+        x, y = saved
+        return (_to_first(x, y, g, axes),)
+
+    largest.defvjp(forward, backward)
+    return largest(x)
+
+
+def _to_first(x: Any, y: Any, g: Any, axes: Sequence[AxisGeometry]) -> Any:
+    """The gradient of each window at its first largest element in memory order, summed over windows."""
+    free = jnp.ones(y.shape, bool)
+    parts = []
+    for element in _elements(x, axes, -math.inf):
+        hit = free & (element == y)
+        parts.append(jnp.where(hit, g, 0))
+        free = free & ~hit
+    return _scattered(parts, axes, x.shape)
+
+
+def _mean(op: Any, x: Any, axes: Sequence[AxisGeometry]) -> Any:
+    total = _fold(jnp.add, _elements(x, axes, 0.0))
+    if op.counts_pads:
+        return total / math.prod(a.kernel for a in axes)
+    return total / _counts(axes).astype(x.dtype)
+
+
+def _counts(axes: Sequence[AxisGeometry]) -> np.ndarray:
+    """Elements of each window that lie inside, ready to divide ``(frames, windows …, channels)``."""
+    counts = np.ones((1,))
+    for axis in axes:
+        counts = counts[..., None] * axis.inside().sum(axis=1)
+    return counts.reshape((1, *(a.windows for a in axes), 1))
+
+
+def _elements(x: Any, axes: Sequence[AxisGeometry], outside: float) -> Iterator[Any]:
+    """For each place in the window, in memory order, that element of all windows."""
+    if _tiles(axes):
+        split = x.reshape(_split_shape(x, axes))
+        for place in _places(axes):
+            yield split[(slice(None), *(part for j in place for part in (slice(None), j)), slice(None))]
+        return
+    pads = [(0, 0, 0), *((a.low, a.high, 0) for a in axes), (0, 0, 0)]
+    x = lax.pad(x, jnp.asarray(outside, x.dtype), pads)
+    for place in _places(axes):
+        yield x[(slice(None), *_strided(place, axes), slice(None))]
+
+
+def _scattered(parts: Sequence[Any], axes: Sequence[AxisGeometry], shape: tuple[int, ...]) -> Any:
+    """The adjoint of `_elements`."""
+    if _tiles(axes):
+        kernel = [a.kernel for a in axes]
+        stacked = jnp.stack(parts, axis=-2).reshape(*parts[0].shape[:-1], *kernel, shape[-1])
+        rank = len(axes)
+        order = [0, *itertools.chain(*((1 + k, 1 + rank + k) for k in range(rank))), 2 * rank + 1]
+        return stacked.transpose(order).reshape(shape)
+    total = None
+    for place, part in zip(_places(axes), parts, strict=True):
+        pads = [_back(j, a) for j, a in zip(place, axes, strict=True)]
+        spread = lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+        total = spread if total is None else total + spread
+    return total
+
+
+def _back(j: int, axis: AxisGeometry) -> tuple[int, int, int]:
+    """Padding that puts element ``j`` of the windows where it came from; negative pads cut off what lay outside."""
+    low = j * axis.dilation - axis.low
+    return low, axis.size - low - ((axis.windows - 1) * axis.stride + 1), axis.stride - 1
+
+
+def _places(axes: Sequence[AxisGeometry]) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*(range(a.kernel) for a in axes))
+
+
+def _strided(place: Sequence[int], axes: Sequence[AxisGeometry]) -> list[slice]:
+    starts = (j * a.dilation for j, a in zip(place, axes, strict=True))
+    return [slice(s, s + (a.windows - 1) * a.stride + 1, a.stride) for s, a in zip(starts, axes, strict=True)]
+
+
+def _tiles(axes: Sequence[AxisGeometry]) -> bool:
+    """Whether the windows cut the input into equal parts."""
+    return all(a.stride == a.kernel and a.low == a.high == 0 and a.dilation == 1 for a in axes)
+
+
+def _split_shape(x: Any, axes: Sequence[AxisGeometry]) -> tuple[int, ...]:
+    return (x.shape[0], *itertools.chain(*((a.windows, a.kernel) for a in axes)), x.shape[-1])
+
+
+def _fold(combine: Any, elements: Iterator[Any]) -> Any:
+    total = next(elements)
+    for element in elements:
+        total = combine(total, element)
+    return total
