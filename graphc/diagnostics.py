@@ -261,6 +261,9 @@ class SourceText:
 _NOWHERE = SourceFile("<nowhere>", "")
 
 
+_WIDEST = 160  # characters of a line that an excerpt shows
+
+
 class Severity(Enum):
     ERROR = "error"
     WARNING = "warning"
@@ -316,11 +319,23 @@ def _excerpt(span: Span, gutter: str) -> Iterator[str]:
     text = span.file.line(span.line)
     first = span.column - 1
     last = span.end_column - 1 if span.end_line == span.line else len(text)
+    text, first, last = _shortened(text, first, last)
     # A tab is as wide as the terminal makes it, so the caret line repeats it.
     lead = "".join(c if c == "\t" else " " for c in text[:first])
     yield f"{gutter} |"
     yield f"{span.line} | {text}"
     yield f"{gutter} | {lead}{'^' * max(last - first, 1)}"
+
+
+def _shortened(text: str, first: int, last: int) -> tuple[str, int, int]:
+    """The surroundings of ``text[first:last]`` where the line is too long to show, as those of data files are."""
+    if len(text) <= _WIDEST:
+        return text, first, last
+    start = max(min(first - _WIDEST // 3, len(text) - _WIDEST), 0)
+    lead, tail = "…" if start else "", "…" if start + _WIDEST < len(text) else ""
+    shift = start - len(lead)
+    shown = lead + text[start : start + _WIDEST] + tail
+    return shown, first - shift, min(last - shift, len(shown))
 
 
 def _place(span: Span | None, *, end: bool) -> dict[str, object]:

@@ -188,6 +188,15 @@ def test_message_points_at_the_value() -> None:
     ]
 
 
+def test_message_shows_the_surroundings_in_a_long_line() -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        parse("|a 1 2 |c " + "7 " * 500 + "|a x " + "8 " * 500 + "\n", [*DENSE, TextInput("c", 500)])
+    place, _, line, carets = str(caught.value).splitlines()[1:5]
+    assert place == " --> data.ctf:1:1014"
+    assert len(line) < 180 and line.startswith("1 | …7 7") and line.endswith("8…")
+    assert line[carets.index("^")] == "x" and carets.endswith(" ^")
+
+
 def test_warnings() -> None:
     data = parse("|a 1 2\n|a 3\n|a 4 5")
     assert dense(data) == [[1, 2], [3, 0], [4, 5]]
