@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc.ir.graph import Graph, topological
-from graphc.ir.node import Node, Op
+from graphc.ir.node import Node, Op, check_arity
 from graphc.ir.types import ShapeError
 
 
@@ -48,6 +48,7 @@ def _node_problems(graph: Graph) -> Iterator[str]:
 def _type_problems(graph: Graph, node: Node) -> Iterator[str]:
     operands = [source.type for source in node.inputs]
     try:
+        check_arity(node.op, len(operands))
         inferred = node.op.infer(*operands)
         node.op.check(*operands)
     except ShapeError as error:
