@@ -61,19 +61,16 @@ class _Lowering:
         self._current: dict[Node, Node] = {}
 
     def add(self, node: NetworkNode) -> None:
-        op = self._identified(node)
+        op = self._stored(node)
         inputs = tuple(self.made[source] for source in node.inputs)
         self.made[node] = op(*inputs, span=node.span)
         self._advance(op, inputs, node)
 
-    def _identified(self, node: NetworkNode) -> Op:
-        op = node.op
-        changes: dict[str, object] = {}
-        if op.identified:
-            changes["name"] = node.name
-        if isinstance(op, InputValue):
-            changes["storage"] = self._storages.get(node.name.lower(), op.storage)
-        return dataclasses.replace(op, **changes) if changes else op  # pyright: ignore[reportArgumentType]
+    def _stored(self, node: NetworkNode) -> Op:
+        """The operator; an input as the reader stores it."""
+        if not isinstance(node.op, InputValue):
+            return node.op
+        return dataclasses.replace(node.op, storage=self._storages.get(node.name.lower(), node.op.storage))
 
     def _advance(self, op: Op, inputs: tuple[Node, ...], node: NetworkNode) -> None:
         changed = op.updates()

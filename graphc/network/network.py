@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span
@@ -79,9 +79,11 @@ class Network:
     _nodes: dict[str, NetworkNode] = field(default_factory=dict)
 
     def add(self, node: NetworkNode) -> None:
-        """Enter a node under its name, which must be free."""
+        """Enter a node under its name, which must be free and is final: operators with an identity take it over."""
         key = node.name.lower()
         assert self._nodes.get(key, node) is node, node.name
+        if node.op.identified:
+            node.op = replace(node.op, name=node.name)  # pyright: ignore[reportArgumentType, reportCallIssue]
         self._nodes[key] = node
 
     def join(self, node: NetworkNode, group: str) -> None:
