@@ -34,6 +34,7 @@ from graphc.script.values import (
     ArrayValue,
     Closure,
     Composition,
+    Computed,
     FunctionValue,
     NativeFunction,
     PoisonError,
@@ -266,16 +267,13 @@ class Evaluator:
         if count > self.limits.elements:
             what = f"array of {count:,} elements, at most {self.limits.elements:,} are possible"
             raise errors.too_large(what, expr.span)
-        items = [
-            Thunk(
-                _Application(expr.function.span, function, float(index)),
-                scope,
-                None if path is None else (path, f"[{index}]"),
-                expr.function,
-            )
-            for index in range(first, first + count)
-        ]
-        return ArrayValue(items, first, expr.span, self)
+
+        def element(at: int) -> Thunk:
+            index = first + at
+            code = _Application(expr.function.span, function, float(index))
+            return Thunk(code, scope, None if path is None else (path, f"[{index}]"), expr.function)
+
+        return ArrayValue(Computed(count, element), first, expr.span, self)
 
     def _application(self, expr: _Application, scope: RecordValue, path: Path) -> Any:
         return self._apply(expr.function, [expr.index], {}, path, expr.span)

@@ -11,7 +11,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, Span
 from graphc.script.errors import expected, not_applicable, too_large, unary_not_applicable
 from graphc.script.host import Host
 from graphc.script.paths import Path, join_path
-from graphc.script.values import ArrayValue, Composition, FunctionValue, RecordValue, RootScope, Thunk, describe
+from graphc.script.values import ArrayValue, Composition, FunctionValue, RecordValue, RootScope, Tail, Thunk, describe
 from graphc.syntax import ast
 
 _SEGMENT_NAMES = {
@@ -130,7 +130,7 @@ def compose(expr: ast.Binary, first: FunctionValue, second: FunctionValue) -> Co
 def _shift(expr: ast.Binary, array: ArrayValue, count: float) -> ArrayValue:
     if not count.is_integer() or count < 0:
         raise expected("integer", count, expr.right.span)
-    return ArrayValue(array.zero_based()[int(min(count, len(array))) :], 0, expr.span, array.owner)
+    return ArrayValue(Tail(array.zero_based(), int(count)), 0, expr.span, array.owner)
 
 
 def _override(expr: ast.Binary, left: RecordValue, right: RecordValue) -> RecordValue:

@@ -160,6 +160,45 @@ class ArrayValue:
         return flatten(self)
 
 
+class Computed(Sequence[Any]):
+    """Elements of ``array[…](f)``, each of which comes to be when it is first looked at."""
+
+    __slots__ = ("_count", "_made", "_make")
+
+    def __init__(self, count: int, make: Callable[[int], Any]) -> None:
+        self._count = count
+        self._make = make
+        self._made: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        made = self._made.get(index)
+        if made is None:
+            made = self._made[index] = self._make(index)
+        return made
+
+
+class Tail(Sequence[Any]):
+    """Elements behind the first few: a recursion over an array must not copy what is left at every step."""
+
+    __slots__ = ("_items", "_start")
+
+    def __init__(self, items: Sequence[Any], start: int) -> None:
+        inner = isinstance(items, Tail)
+        self._items: Sequence[Any] = items._items if inner else items
+        self._start: int = items._start + start if inner else start
+
+    def __len__(self) -> int:
+        return max(len(self._items) - self._start, 0)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[self._start + index]
+
+
 def flatten(value: Any) -> list[Any]:
     """Forced leaves of nested arrays, left to right; a value that is no array is its own only leaf."""
     leaves: list[Any] = []

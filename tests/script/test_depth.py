@@ -52,7 +52,6 @@ def test_arrays_nested_as_deep_as_repeat_counts(script: Any) -> None:
 
 
 ENDLESS = {
-    "f(x) = f(x+1) ; do = f(1)": ("f", "1:8"),
     "f(x) = 1 + f(x+1) ; do = f(1)": ("f", "1:12"),
     "f(x) = g(x) ; g(x) = Identity (f(x)) ; do = f(1)": ("g", "1:8"),
     "f = (x => f(x)) ; do = f(1)": ("f", "1:11"),
@@ -64,14 +63,26 @@ ENDLESS = {
 @pytest.mark.parametrize("text", ENDLESS)
 def test_recursion_without_end_names_the_function_and_the_call(script: Any, text: str) -> None:
     name, place = ENDLESS[text]
-    start = time.monotonic()
-    found = fails(script, text)
-    # generous: the machine may be busy
-    assert time.monotonic() - start < 10
+    found = fails(script, text, Limits(calls=5000))
     assert found.code == "GC0311"
     if place:
         assert f"'{name}'" in found.message
         assert str(found.span) == f"model.bs:{place}"
+
+
+def test_recursion_without_end_is_told_quickly(script: Any) -> None:
+    start = time.monotonic()
+    found = fails(script, "f(x) = f(x+1) ; do = f(1)")
+    assert found.message == "recursion of 'f' does not end: 50,000 calls are nested"
+    # half a second; generous, because the machine may be busy
+    assert time.monotonic() - start < 10
+
+
+def test_what_is_never_looked_at_costs_nothing(script: Any) -> None:
+    text = "x[i:0..999999] = array[0..999999](j => i + j) ; do = x[7][5] + Length (x << 10) + Length (x[8])"
+    assert script.member(text) == 12 + 999990 + 1000000
+    total = "sum(a) = if Length(a) == 0 then 0 else a[0] + sum(a << 1) ; do = sum(array[0..9999](i => 1))"
+    assert script.member(total) == 10000
 
 
 def test_strings_and_arrays_have_a_largest_size(script: Any) -> None:
