@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+
+# JAX's class of devices is no name that type checkers know
+Device = Any
 
 # the user's word → JAX's platform name; JAX gives each vendor's devices its own under "gpu" as well
 PLATFORMS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "tpu": "tpu"}
 
 
-def resolve(device: str | int) -> jax.Device:
+def resolve(device: str | int) -> Device:
     """``auto``: the best there is; ``cpu``, ``gpu``, ``tpu``, also ``gpu:1``; a number as CNTK's ``deviceId``.
 
-    ``deviceId`` is -1 for the CPU and n for the n-th accelerator.
+    ``deviceId`` is negative for the CPU and n for the n-th accelerator.
     """
     word = str(device).strip().lower()
     if word in ("", "auto"):
@@ -26,30 +31,28 @@ def resolve(device: str | int) -> jax.Device:
     return _pick(_devices(PLATFORMS[platform]), int(number or 0), word)
 
 
-def _numbered(number: int) -> jax.Device:
-    if number == -1:
+def _numbered(number: int) -> Device:
+    if number < 0:
         return _pick(_devices("cpu"), 0, "cpu")
-    if number < -1:
-        raise _unknown(str(number))
     return _pick([d for d in jax.devices() if d.platform != "cpu"], number, str(number))
 
 
-def _devices(platform: str) -> list[jax.Device]:
+def _devices(platform: str) -> list[Device]:
     try:
         return jax.devices(platform)
     except RuntimeError:
         return []  # how JAX says that it has no such platform
 
 
-def _pick(devices: list[jax.Device], number: int, word: str) -> jax.Device:
+def _pick(devices: list[Device], number: int, word: str) -> Device:
     if number < len(devices):
         return devices[number]
-    there = ", ".join(f"{d.platform}:{d.id}" for d in [*jax.devices(), *_devices("cpu")][:8])
+    there = ", ".join(dict.fromkeys(f"{d.platform}:{d.id}" for d in [*jax.devices(), *_devices("cpu")]))
     hint = f"there are {there}; a GPU needs a jax with its plugin, such as jax[cuda13]"
     raise DiagnosticError(Diagnostic("GC0803", f"there is no device {word!r}", hint=hint))
 
 
 def _unknown(word: str) -> DiagnosticError:
     guess = suggest(word, ["auto", *PLATFORMS])
-    hint = f"did you mean {guess}?" if guess else "give auto, cpu, gpu, tpu, gpu:1 or a number (-1 is the CPU)"
+    hint = f"did you mean {guess}?" if guess else "give auto, cpu, gpu, tpu, gpu:1 or a number (negative: the CPU)"
     return DiagnosticError(Diagnostic("GC0803", f"{word!r} names no device", hint=hint))

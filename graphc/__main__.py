@@ -1,0 +1,14 @@
+"""``python -m graphc`` and the ``graphc`` command."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; its exit status."""
+    from graphc.cli.main import main as run  # kept out of `import graphc.__main__` for the entry point's sake
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

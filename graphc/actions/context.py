@@ -1,0 +1,62 @@
+"""What every action of a run shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graphc.actions.events import Found, Observer
+from graphc.actions.networks import Networks
+from graphc.config.commands import NetworkSource
+from graphc.config.experiment import Experiment, RootSettings
+from graphc.diagnostics import Diagnostic, Diagnostics
+from graphc.network.network import Network
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says beside the configuration; none: as the configuration says."""
+
+    device: str | int | None = None
+    generator: str | None = None
+
+
+@dataclass
+class RunContext:
+    """One run: what is to be done, who watches it, and the networks it builds."""
+
+    experiment: Experiment
+    observer: Observer
+    options: RunOptions = RunOptions()
+    networks: Networks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.networks = Networks(self.settings, self.experiment.root.context.include_directories)
+
+    @property
+    def settings(self) -> RootSettings:
+        return self.experiment.settings
+
+    @property
+    def device(self) -> str | int:
+        return self.settings.device_id if self.options.device is None else self.options.device
+
+    @property
+    def generator(self) -> str:
+        return self.options.generator or self.settings.random_generator
+
+    @property
+    def seed(self) -> int:
+        return self.settings.random_seed
+
+    def build(self, section: str, source: NetworkSource, trace_level: int) -> Network:
+        """The network of a builder section; its warnings are told."""
+        found = Diagnostics()
+        try:
+            return self.networks.build(source, found, trace_level)
+        finally:
+            self.warn(section, found.warnings)
+
+    def warn(self, section: str, diagnostics: Sequence[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.observer.handle(Found(section, diagnostic))

@@ -1,0 +1,108 @@
+"""The network of a command: from its builder, from a model file, or, before that is trained, from who will train it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graphc.config.commands import Builder, NetworkSource
+from graphc.config.experiment import RootSettings
+from graphc.data.reader import WantedInput
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, suggest
+from graphc.network.build import build_network
+from graphc.network.network import Network, NetworkNode, topological
+from graphc.network.session import Session
+from graphc.network.text import parse_network
+from graphc.ops.sources import InputValue
+from graphc.syntax.brainscript import IncludePath
+
+
+@dataclass
+class Networks:
+    """Builds networks for the commands of one run; the session counts parameters through all of them."""
+
+    settings: RootSettings
+    # folders of the configuration files, where BrainScript's `include` looks
+    folders: tuple[Path, ...] = ()
+    session: Session = field(default_factory=Session)
+
+    def build(self, source: NetworkSource, found: Diagnostics, trace_level: int = 0) -> Network:
+        """The network that a builder section describes; raises `DiagnosticError` with all that is wrong with it.
+
+        Warnings go to ``found``.
+        """
+        if source.builder is not Builder.BRAINSCRIPT:
+            message = f"{source.builder.value} is not implemented yet"
+            raise DiagnosticError(Diagnostic("GC0522", message, source.span, hint="use BrainScriptNetworkBuilder"))
+        assert source.script is not None
+        device = self.settings.device_id
+        own = Diagnostics()
+        try:
+            return build_network(
+                source.script,
+                precision=self.settings.precision,
+                device_id=device if isinstance(device, int) else -1,
+                trace_level=trace_level,
+                session=self.session,
+                diagnostics=own,
+                includes=IncludePath(self.folders),
+            )
+        finally:
+            found.extend(own.warnings)
+
+
+def network_from_text(text: str, path: Path) -> Network:
+    """The network that a model file holds."""
+    return parse_network(text, name=f"{path}(graphc.network)")
+
+
+def wanted_inputs(inputs: Iterable[NetworkNode]) -> list[WantedInput]:
+    """What the reader must deliver for these inputs."""
+    return [
+        WantedInput(node.name, node.type.size, node.span)
+        for node in inputs
+        if node.type is not None and node.type.is_complete
+    ]
+
+
+def inputs_below(network: Network, roots: Sequence[str]) -> list[NetworkNode]:
+    """The inputs that the named nodes need."""
+    return [n for n in topological([network[name] for name in roots]) if isinstance(n.op, InputValue)]
+
+
+def criterion_of(network: Network, wanted: str, span: Span | None) -> str:
+    """Name of the node to train: the one that SGD names, else the first criterion."""
+    if wanted:
+        return require_node(network, wanted, span)
+    if not network.groups["criterion"]:
+        hint = "list it in criterionNodes = (…) or give it tag = 'criterion'"
+        raise DiagnosticError(Diagnostic("GC0415", "the network has no criterion node to train", span, hint=hint))
+    return network.groups["criterion"][0].name
+
+
+def require_node(network: Network, name: str, span: Span | None) -> str:
+    """The spelling of a node's name; raises `DiagnosticError` with a suggestion."""
+    node = network.get(name)
+    if node is None:
+        raise DiagnosticError(unknown_node(network, name, span, Severity.ERROR))
+    return node.name
+
+
+def known_nodes(network: Network, names: Iterable[str], span: Span | None, warnings: Diagnostics) -> list[str]:
+    """Those of the names that the network has; the others are warned about and skipped, as CNTK does."""
+    found = []
+    for name in names:
+        node = network.get(name)
+        if node is None:
+            warnings.add(unknown_node(network, name, span, Severity.WARNING))
+        elif node.name not in found:
+            found.append(node.name)
+    return found
+
+
+def unknown_node(network: Network, name: str, span: Span | None, severity: Severity) -> Diagnostic:
+    close = suggest(name, network.names)
+    hint = f"did you mean {close}?" if close else None
+    skipping = "; skipping" if severity is Severity.WARNING else ""
+    return Diagnostic("GC0413", f"No node named '{name}'{skipping}", span, hint=hint, severity=severity)

@@ -1,0 +1,400 @@
+"""``action = train``: epochs of minibatches, with checkpoints to go on from, a log and optional validation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphc.actions.context import RunContext
+from graphc.actions.evaluation import Evaluator
+from graphc.actions.events import (
+    Criterion,
+    EpochFinished,
+    EpochStarted,
+    MinibatchesDone,
+    ModelSaved,
+    NetworkReady,
+    NothingToDo,
+)
+from graphc.actions.feeding import Data, open_data
+from graphc.actions.model_files import ModelFiles
+from graphc.actions.networks import criterion_of, network_from_text, require_node
+from graphc.actions.parameters import Values, completed, count, initial_values
+from graphc.config.commands import TrainCommand
+from graphc.config.learner import SGDSettings
+from graphc.diagnostics import Diagnostic, Label, RunError
+from graphc.ir import Graph, users
+from graphc.network.lower import to_graph
+from graphc.network.network import Network
+from graphc.network.text import format_network
+from graphc.ops.normalization import BatchNormalization
+from graphc.ops.sources import LearnableParameter
+from graphc.passes.pipeline import optimise
+from graphc.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint, save_model
+from graphc.train.feeds import DeviceColumns, Minibatches, to_device
+from graphc.train.learner import Learner
+from graphc.train.step import TrainingState, TrainingStep
+
+
+@dataclass(eq=False)
+class Training:
+    """One training command while it runs."""
+
+    command: TrainCommand
+    context: RunContext
+    files: ModelFiles
+    network: Network
+    values: Values
+    criterion: str
+    evaluations: tuple[str, ...]
+    total_samples: int = 0
+    learner_state: Mapping[str, Mapping[str, Any]] | None = None
+    operations: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operations = {name: self.network[name].operation for name in self.roots}
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([self.criterion, *self.evaluations]))
+
+    @property
+    def section(self) -> str:
+        return self.command.name
+
+
+def train(command: TrainCommand, context: RunContext) -> None:
+    """Run the command, from scratch or from where an earlier run stopped."""
+    sgd = command.sgd
+    files = ModelFiles(Path(command.model_path), sgd.max_epochs)
+    finished = files.last_finished() if command.make_mode else None
+    if finished == sgd.max_epochs:
+        context.observer.handle(NothingToDo(command.name, files.model(finished)))
+        return
+    training = _prepared(command, context, files, finished)
+    data = open_data(command.reader, training.network, training.roots, context.seed)
+    context.warn(command.name, data.reader.warnings)
+    step = _step(training, data)
+    validation = _validation(training)
+    _announce(training, step, files.model(finished) if finished is not None else None)
+    if finished is None:
+        save_model(files.model(0), format_network(training.network), training.values)
+    columns = to_device(step.graph, data.columns, step.device)
+    state = step.state(completed(training.values, step.graph), training.learner_state)
+    for epoch in range((finished or 0) + 1, sgd.max_epochs + 1):
+        rate = sgd.learning_rate(epoch - 1)
+        if rate < sgd.min_learning_rate_per_sample:
+            _stop(training, state, epoch, rate)
+            return
+        state = _run_epoch(training, step, state, data, columns, epoch)
+        if validation is not None:
+            _validate(training, validation, epoch)
+        _save(training, state, epoch)
+
+
+def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, finished: int | None) -> Training:
+    checkpoint: Checkpoint | None = None
+    if finished is None:
+        network = context.build(command.name, command.network, command.trace_level)
+        values = initial_values(network, context.seed, context.generator)
+    else:
+        model = load_model(files.model(finished))
+        network, values = network_from_text(model.network, files.model(finished)), model.tensors
+        checkpoint = _checkpoint(command, context, files, finished)
+    criterion = criterion_of(network, command.sgd.train_criterion_node_name, command.span)
+    wanted = command.sgd.eval_criterion_node_name
+    evaluations = (
+        (require_node(network, wanted, command.span),)
+        if wanted
+        else tuple(n.name for n in network.groups["evaluation"])
+    )
+    total = checkpoint.total_samples if checkpoint else 0
+    state = checkpoint.learner if checkpoint else None
+    return Training(command, context, files, network, values, criterion, evaluations, total, state)
+
+
+def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, epoch: int) -> Checkpoint | None:
+    path = files.checkpoint(epoch)
+    if epoch == 0:
+        return None
+    if not path.exists():
+        message = "Checkpoint file is missing. Parameter-learning state (such as momentum) will be reset."
+        context.warn(command.name, [warning("GC0704", f"{message} ({path})", command.spans.get("modelPath"))])
+        return None
+    return load_checkpoint(path)
+
+
+def _step(training: Training, data: Data) -> TrainingStep:
+    sgd, network = training.command.sgd, training.network
+    graph = optimise(to_graph(network, training.roots, storages=data.storages))
+    return TrainingStep(
+        graph,
+        training.criterion,
+        training.evaluations,
+        learner=_learner(sgd),
+        exempt=_exempt(network, sgd),
+        device=training.context.device,
+    )
+
+
+def _learner(sgd: SGDSettings) -> Learner:
+    return Learner(
+        rule=sgd.grad_update_type,  # pyright: ignore[reportArgumentType]  (the schema allows no other)
+        nesterov=sgd.use_nag,
+        l2=sgd.l2_reg_weight,
+        l1=sgd.l1_reg_weight,
+        clipping_threshold=sgd.clipping_threshold_per_sample,
+        clip_by_truncation=sgd.gradient_clipping_with_truncation,
+        norm_with_average_multiplier=sgd.norm_with_ave_multiplier,
+        variance_time_constant=sgd.variance_time_constant,
+        target_average_denominator=sgd.fs_adagrad_target_av_denom,
+        rms_gamma=sgd.rms_gamma,
+        rms_increase=sgd.rms_wgt_inc,
+        rms_decrease=sgd.rms_wgt_dec,
+        rms_most=sgd.rms_wgt_max,
+        rms_least=sgd.rms_wgt_min,
+    )
+
+
+def _exempt(network: Network, sgd: SGDSettings) -> set[str]:
+    """Scale and bias of batch normalizations that regularisation leaves alone."""
+    return {
+        parameter.name
+        for node in network
+        if isinstance(node.op, BatchNormalization)
+        and (node.op.disable_regularization or sgd.disable_reg_in_batch_normalization)
+        for parameter in node.inputs[1:3]
+    }
+
+
+def _validation(training: Training) -> Evaluator | None:
+    reader = training.command.cv_reader
+    if reader is None:
+        return None
+    data = open_data(reader, training.network, training.roots, training.context.seed)
+    training.context.warn(training.section, data.reader.warnings)
+    return Evaluator.of(training.network, training.roots, data, training.context.device)
+
+
+def _announce(training: Training, step: TrainingStep, resumed_from: Path | None) -> None:
+    network = training.network
+    parameters = [n for n in network if isinstance(n.op, LearnableParameter)]
+    tensors = {n.name: n.type.dims for n in sorted(parameters, key=lambda n: n.name) if n.is_trained and n.type}
+    training.context.observer.handle(
+        NetworkReady(
+            training.section,
+            nodes=len(network),
+            device=step.device_name,
+            criteria=((training.criterion, training.operations[training.criterion]),),
+            evaluations=tuple((name, training.operations[name]) for name in training.evaluations),
+            tensors=tensors,
+            parameters=count(tensors),
+            tensor_total=len(parameters),
+            gradient_nodes=_gradient_nodes(step.graph),
+            resumed_from=resumed_from,
+        )
+    )
+    if max(training.command.sgd.dropout_rate.values) > 0 and not any(n.operation == "Dropout" for n in network):
+        message = "dropoutRate is set, but there is no dropout node in the network"
+        place = training.command.sgd.spans.get("dropoutRate")
+        training.context.warn(training.section, [warning("GC0527", message, place)])
+
+
+def _gradient_nodes(graph: Graph) -> int:
+    """Number of nodes that depend on a trained parameter."""
+    readers = users(graph.nodes)
+    reached = {n for n in graph.nodes if isinstance(n.op, LearnableParameter) and n.op.is_trained}
+    waiting = list(reached)
+    while waiting:
+        found = set(readers.get(waiting.pop(), ())) - reached
+        reached |= found
+        waiting += found
+    return len(reached)
+
+
+def _run_epoch(
+    training: Training, step: TrainingStep, state: TrainingState, data: Data, columns: DeviceColumns, epoch: int
+) -> TrainingState:
+    sgd = training.command.sgd
+    started = time.perf_counter()
+    minibatches, _ = data.plan(epoch - 1, sgd.minibatch_size.value(epoch - 1), sgd.epoch_size)
+    _announce_epoch(training, epoch, len(minibatches))
+    prepared = step.epoch(
+        minibatches,
+        learning_rate=sgd.learning_rate(epoch - 1),
+        momentum_per_sample=sgd.momentum(epoch - 1),
+        settings=_settings(training, epoch),
+        seed=training.context.seed,
+        epoch=epoch,
+    )
+    progress = _Progress(training, minibatches, epoch)
+    state = step.begin(state)
+    for first, last in progress.reports():
+        state = step.run(state, columns, prepared, first, last - first)
+        totals = step.totals(state)
+        _require_finite(training, totals.first_bad, epoch)
+        progress.report(first, last, totals.sums)
+    seconds = time.perf_counter() - started
+    training.total_samples += progress.samples
+    training.context.observer.handle(
+        EpochFinished(
+            training.section,
+            "train",
+            epoch,
+            sgd.max_epochs,
+            progress.averages(),
+            training.total_samples,
+            sgd.learning_rate(epoch - 1),
+            sgd.momentum_time_constant(epoch - 1),
+            seconds,
+            len(minibatches),
+            progress.samples_per_second(),
+        )
+    )
+    return state
+
+
+def _announce_epoch(training: Training, epoch: int, minibatches: int) -> None:
+    sgd = training.command.sgd
+    momentum = sgd.momentum(epoch - 1) ** sgd.minibatch_size.value(epoch - 1)
+    constant = sgd.momentum_time_constant(epoch - 1)
+    rate = sgd.learning_rate(epoch - 1)
+    training.context.observer.handle(
+        EpochStarted(training.section, epoch, sgd.max_epochs, rate, momentum, constant, minibatches)
+    )
+
+
+def _settings(training: Training, epoch: int) -> dict[str, float]:
+    """What the schedules set for an epoch. A batch normalization keeps its own constants until its schedule moves."""
+    sgd = training.command.sgd
+    found = {"dropout_rate": sgd.dropout_rate.value(epoch - 1)}
+    schedules = {
+        "batch_normalization_time_constant": sgd.batch_normalization_time_constant,
+        "batch_normalization_blend_time_constant": sgd.batch_normalization_blend_time_constant,
+    }
+    for name, schedule in schedules.items():
+        if schedule is not None and any(schedule.value(e) for e in range(epoch)):
+            found[name] = schedule.value(epoch - 1)
+    return found
+
+
+class _Progress:
+    """Turns running sums into averages since the last report and over the epoch."""
+
+    def __init__(self, training: Training, minibatches: Minibatches, epoch: int) -> None:
+        self._training = training
+        self._counts = minibatches.counts
+        self._epoch = epoch
+        self._sums = dict.fromkeys(training.roots, 0.0)
+        self._since = time.perf_counter()
+        self._rates: list[tuple[int, float]] = []
+
+    @property
+    def samples(self) -> int:
+        return int(self._counts.sum())
+
+    def reports(self) -> list[tuple[int, int]]:
+        """Ranges of minibatches after each of which somebody wants to know how it goes."""
+        sgd, total = self._training.command.sgd, len(self._counts)
+        period = sgd.num_mbs_to_show_result or total
+        ends = {*range(1, min(sgd.first_mbs_to_show_result, total) + 1), *range(period, total + 1, period), total}
+        ordered = sorted(ends - {0})
+        return list(zip([0, *ordered], ordered, strict=False))
+
+    def report(self, first: int, last: int, sums: Mapping[str, float]) -> None:
+        now = time.perf_counter()
+        samples = int(self._counts[first:last].sum())
+        criteria = self._criteria({n: sums[n] - self._sums[n] for n in sums}, samples)
+        period = self._training.command.sgd.num_mbs_to_show_result
+        partial = last == len(self._counts) and bool(period) and last % period != 0
+        self._training.context.observer.handle(
+            MinibatchesDone(
+                self._training.section,
+                "train",
+                self._epoch,
+                self._training.command.sgd.max_epochs,
+                first + 1,
+                last,
+                criteria,
+                samples,
+                now - self._since,
+                last / len(self._counts),
+                shown=bool(period) and not partial,
+            )
+        )
+        self._rates.append((samples, now - self._since))
+        self._sums, self._since = dict(sums), now
+
+    def averages(self) -> tuple[Criterion, ...]:
+        return self._criteria(self._sums, self.samples)
+
+    def samples_per_second(self) -> float:
+        """Of the epoch without its first report, in which programs are compiled, unless that is all there is."""
+        rates = self._rates[1:] or self._rates
+        return sum(n for n, _ in rates) / max(sum(s for _, s in rates), 1e-9)
+
+    def _criteria(self, sums: Mapping[str, float], samples: int) -> tuple[Criterion, ...]:
+        operations = self._training.operations
+        return tuple(Criterion(n, operations[n], sums[n] / max(samples, 1), samples) for n in operations)
+
+
+def _require_finite(training: Training, first_bad: Mapping[str, int], epoch: int) -> None:
+    if not first_bad:
+        return
+    name, minibatch = min(first_bad.items(), key=lambda item: item[1])
+    node = training.network[name]
+    message = (
+        f"the training criterion {name} is not a number in epoch {epoch}, minibatch {minibatch + 1}"
+        if name == training.criterion
+        else f"the node {name} is not a number in epoch {epoch}, minibatch {minibatch + 1}"
+    )
+    sgd = training.command.sgd
+    places = [sgd.spans[key] for key in ("learningRatesPerSample", "learningRatesPerMB") if key in sgd.spans]
+    labels = [Label(f"the learning rate was {sgd.learning_rate(epoch - 1):g} per sample, set", p) for p in places]
+    saved = training.files.model(epoch - 1)
+    labels.append(Label(f"the last model is {saved}, of epoch {epoch - 1}"))
+    hint = "lower the learning rate, or check the data for values that are infinite or not numbers"
+    raise RunError(Diagnostic("GC0705", message, node.span, tuple(labels), hint))
+
+
+def _validate(training: Training, validation: Evaluator, epoch: int) -> None:
+    sgd = training.command.sgd
+    started = time.perf_counter()
+    criteria, minibatches = validation.score(training.values, sgd.minibatch_size.value(epoch - 1))
+    seconds = time.perf_counter() - started
+    handle = training.context.observer.handle
+    handle(FinalResults(training.section, "cv", minibatches, criteria, seconds))
+    handle(
+        EpochFinished(
+            training.section,
+            "cv",
+            epoch,
+            sgd.max_epochs,
+            criteria,
+            training.total_samples,
+            sgd.learning_rate(epoch - 1),
+            sgd.momentum_time_constant(epoch - 1),
+            seconds,
+            minibatches,
+        )
+    )
+
+
+def _save(training: Training, state: TrainingState, epoch: int) -> None:
+    """Checkpoint first, then the model: a model without checkpoint would resume without its momentum."""
+    files = training.files
+    checkpoint = Checkpoint(
+        learner=state.learner(),
+        total_samples=training.total_samples,
+        epoch=epoch,
+        seed=training.context.seed,
+        generator=training.context.generator,
+    )
+    save_checkpoint(files.checkpoint(epoch), checkpoint)
+    save_model(files.model(epoch), format_network(training.network), training.values)
+    if epoch > 1 and not training.command.sgd.keep_check_point_files:
+        files.checkpoint(epoch - 1).unlink(missing_ok=True)
+    training.context.observer.handle(ModelSaved(training.section, files.model(epoch)))

@@ -1,0 +1,55 @@
+"""What the subcommands share: their parsers' form and the way from arguments to a configuration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from collections.abc import Sequence
+from typing import NoReturn
+
+from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.syntax.configuration import ConfigurationRecord, default_presets, load_configuration
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a wrong option is a `Diagnostic` like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise DiagnosticError(Diagnostic("GC0005", message, hint=f"{self.prog} --help shows the usage"))
+
+
+def make_parser(command: str, description: str, examples: str) -> Parser:
+    parser = Parser(
+        prog=f"graphc {command}",
+        description=description,
+        epilog="examples:\n" + textwrap.indent(textwrap.dedent(examples).strip(), "  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="FILE [key=value …]",
+        help="a configuration and what to override in it, or CNTK's form: configFile=A.cntk key=value …",
+    )
+    return parser
+
+
+def load(arguments: Sequence[str]) -> ConfigurationRecord:
+    """The configuration that the arguments name, ``FILE [key=value …]`` or CNTK's ``configFile=FILE …``."""
+    if not arguments:
+        hint = "name a configuration: graphc COMMAND FILE [key=value …]"
+        raise DiagnosticError(Diagnostic("GC0005", "no configuration is given", hint=hint))
+    if any(a.lower().startswith("configfile=") for a in arguments):
+        return load_configuration([], arguments)
+    file, *overrides = arguments
+    if is_override(file):
+        hint = f"put the configuration first: graphc COMMAND FILE {file}"
+        raise DiagnosticError(Diagnostic("GC0005", f"{file!r} is no configuration file", hint=hint))
+    return load_configuration([file], overrides, presets=default_presets(file))
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument changes a key instead of naming a file."""
+    return not os.path.exists(argument) and ("=" in argument or argument.startswith("["))

@@ -1,0 +1,115 @@
+"""``graphc compile``: what a configuration becomes, stage by stage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+
+from graphc.actions.check import Check, CheckedNetwork, check
+from graphc.cli.arguments import Parser, load, make_parser
+from graphc.config.commands import TrainCommand
+from graphc.diagnostics import Diagnostic, DiagnosticError, Severity
+from graphc.ir import Graph, format_graph
+from graphc.network.lower import to_graph
+from graphc.network.network import Network
+from graphc.network.text import format_network, network_json
+from graphc.passes.pipeline import optimise, pass_names
+
+STAGES = ("ast", "network", "ir", "hlo", "stablehlo")
+
+
+def parser() -> Parser:
+    made = make_parser(
+        "compile",
+        "Compile the networks of a configuration as far as the stage asked for, and print them.",
+        """
+        graphc compile models/digits/mlp.cntk --emit network
+        graphc compile models/digits/mlp.cntk --emit network --json
+        graphc compile models/digits/mlp.cntk --emit ir --dump-after simplify
+        graphc compile models/digits/convnet.cntk --emit hlo
+        """,
+    )
+    made.add_argument("--emit", choices=STAGES, help="the stage to print (default: network)")
+    made.add_argument(
+        "--dump-after",
+        action="append",
+        default=[],
+        metavar="PASS",
+        help=f"also print the graph after a pass: {', '.join(pass_names())}",
+    )
+    made.add_argument("--no-data", action="store_true", help="never open a data file (compile opens none so far)")
+    made.add_argument("--json", action="store_true", help="the networks as one JSON object")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.json and options.emit not in (None, "network"):
+        raise DiagnosticError(Diagnostic("GC0005", f"--json shows the network, not {options.emit}"))
+    stage = options.emit or "network"
+    result = check(load(options.arguments))
+    for diagnostic in result.found.found:
+        if diagnostic.severity is Severity.WARNING:
+            print(diagnostic.render(), file=sys.stderr)
+    result.found.raise_errors()
+    if not result.networks:
+        raise DiagnosticError(Diagnostic("GC0501", "no command of the configuration builds a network"))
+    if options.json:
+        print(json.dumps({"networks": [network_json(c.network, c.section) for c in result.networks]}))
+        return 0
+    for text in _texts(result, stage, options.dump_after):
+        print(text, end="")
+    return 0
+
+
+def _texts(result: Check, stage: str, dump_after: list[str]) -> Iterator[str]:
+    several = len(result.networks) > 1
+    for checked in result.networks:
+        if several:
+            yield f"# {checked.section}\n"
+        match stage:
+            case "ast":
+                yield _tree(checked)
+            case "network":
+                yield format_network(checked.network)
+            case "ir":
+                yield from _graphs(checked, dump_after)
+            case _:
+                yield _program(optimise(_graph(checked)), stage, training=isinstance(checked.command, TrainCommand))
+
+
+def _tree(checked: CheckedNetwork) -> str:
+    from graphc.syntax.brainscript import parse_expression  # only this stage needs the parser again
+    from graphc.syntax.printer import format_expression
+
+    script = checked.command.network.script
+    assert script is not None
+    return format_expression(parse_expression(script.strip())) + "\n"
+
+
+def _graphs(checked: CheckedNetwork, dump_after: list[str]) -> Iterator[str]:
+    dumps: list[str] = []
+
+    def dump(name: str, graph: Graph) -> None:
+        dumps.append(f"# after {name}\n{format_graph(graph)}\n")
+
+    graph = optimise(_graph(checked), dump_after=dump_after, dump=dump)
+    yield from dumps
+    if dumps:
+        yield "# result\n"
+    yield format_graph(graph)
+
+
+def _graph(checked: CheckedNetwork) -> Graph:
+    return to_graph(checked.network, _roots(checked.network))
+
+
+def _roots(network: Network) -> list[str]:
+    return [node.name for node in network.roots]
+
+
+def _program(graph: Graph, stage: str, *, training: bool) -> str:
+    from graphc.backend import load as load_backend  # jax is loaded from here on
+
+    return load_backend("xla").lowered_text(graph, stage=stage, training=training)

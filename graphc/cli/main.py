@@ -1,0 +1,87 @@
+"""The ``graphc`` command: finds the subcommand, runs it, and turns what went wrong into an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.version import VERSION
+
+# name → module of graphc.cli with `parser()` and `run(options) -> int`; imported only when asked for
+COMMANDS = {
+    "run": "train, test and write: execute the commands of a configuration",
+    "check": "find what is wrong with configurations, without running them",
+    "compile": "show the network, the graph or the code that a configuration becomes",
+    "cntk": "behave like CNTK's own command line: cntk configFile=FILE key=value …",
+}
+
+_HELP = """\
+usage: graphc COMMAND FILE [key=value …] [options]
+       graphc --version | --help
+
+graphc compiles neural networks written in BrainScript, CNTK's model language, and runs them on CPU, GPU or TPU.
+
+commands:
+{commands}
+
+examples:
+  graphc run models/digits/convnet.cntk                      train, test and write predictions
+  graphc run mlp.cntk 'Train=[SGD=[maxEpochs=3]]'            override one leaf of a section
+  graphc check *.cntk                                        every error of every file, none executed
+  graphc compile mlp.cntk --emit ir --dump-after simplify    watch the optimiser work
+  graphc cntk configFile=mlp.cntk makeMode=false             CNTK's own way of calling
+
+`graphc COMMAND --help` tells more. Exit status: 0 done, 1 the work failed, 2 wrong input, 130 interrupted.
+"""
+
+
+def help_text() -> str:
+    width = max(map(len, COMMANDS))
+    return _HELP.format(commands="\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items()))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status of ``graphc`` with these arguments: 0 done, 1 work failed, 2 wrong input, 130 interrupted."""
+    try:
+        return _dispatch(list(arguments))
+    except DiagnosticError as error:
+        for diagnostic in error.diagnostics:
+            print(diagnostic.render(), file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Who reads our output has gone; a second failure at the interpreter's final flush would be noise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"graphc {VERSION}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise DiagnosticError(_unknown_command(name))
+    command = importlib.import_module(f"graphc.cli.{name}")
+    parser: argparse.ArgumentParser = command.parser()
+    return command.run(parser.parse_intermixed_args(rest))
+
+
+def _unknown_command(name: str) -> Diagnostic:
+    guess = suggest(name, COMMANDS)
+    if guess:
+        hint = f"did you mean graphc {guess}?"
+    elif "=" in name or os.path.exists(name):
+        hint = f"to run a configuration: graphc run {name}"
+    else:
+        hint = f"the commands are {', '.join(COMMANDS)}; graphc --help shows examples"
+    return Diagnostic("GC0005", f"there is no command {name!r}", hint=hint)
