@@ -121,7 +121,10 @@ class Evaluator:
             return value
         if value.state == DONE:
             return value.value
-        return self._stack.run(lambda: self._force(value, written_at(value.site)))
+        use = written_at(value.site)
+        if self._stack.is_current():
+            return self._force(value, use)
+        return self._stack.run(lambda: self._force(value, use))
 
     def apply(self, function: FunctionValue, arguments: Sequence[Any], path: str = "") -> Any:
         """Result of a call with positional arguments."""
@@ -354,15 +357,15 @@ class Evaluator:
         names = function.positional
         positional: list[Any] = []
         named: dict[str, Any] = {}
+        given = 0
         for argument in expr.arguments:
             name = argument.name
             if name is None:
-                if len(positional) < len(names):
-                    segment = "." + names[len(positional)]
-                    positional.append(Thunk(argument.value, scope, (path, segment), argument))
+                if given < len(names):
+                    positional.append(Thunk(argument.value, scope, (path, "." + names[given]), argument))
+                given += 1
             elif name in function.optional:
                 named[name] = Thunk(argument.value, scope, (path, "." + name), argument)
-        given = sum([argument.name is None for argument in expr.arguments])
         if given != len(names):
             raise errors.wrong_count(function, expr, given)
         if given + len(named) != len(expr.arguments):

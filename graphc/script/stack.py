@@ -23,9 +23,13 @@ class DeepStack:
         self._thread = 0
         self.cancelled = False
 
+    def is_current(self) -> bool:
+        """Whether the caller is on this stack already."""
+        return threading.get_ident() == self._thread
+
     def run(self, work: Callable[[], T]) -> T:
         """The result of ``work``, called on a deep stack: at once if this is one already."""
-        if threading.get_ident() == self._thread:
+        if self.is_current():
             return work()
         with _many_frames():
             return self.run_fresh(work)
