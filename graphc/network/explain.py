@@ -74,6 +74,10 @@ def unknown_parameter(node: NetworkNode) -> Diagnostic:
     )
 
 
+def unusable_initialisation(node: NetworkNode, why: str) -> Diagnostic:
+    return Diagnostic("GC0411", f"the parameter {title(node)} {node.type} cannot be initialised: {why}", node.span)
+
+
 def cycle(loop: Sequence[NetworkNode]) -> Diagnostic:
     """``loop`` lists each node before one of its inputs; the last reads the first."""
     first = loop[0]

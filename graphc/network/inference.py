@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from graphc.diagnostics import Diagnostics
+from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
 from graphc.network import explain
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
@@ -99,8 +99,8 @@ class _Inference:
     def _final(self, node: NetworkNode) -> None:
         try:
             assert node.type is not None, node
-            if isinstance(node.op, LearnableParameter) and not node.type.is_complete:
-                self._unknown_parameter(node)
+            if isinstance(node.op, LearnableParameter):
+                self._final_parameter(node, node.op)
                 return
             node.op.check(*self._operand_types(node))
             for index in node.op.updates():
@@ -113,12 +113,19 @@ class _Inference:
         except ShapeError as error:
             self._fail(node, error)
 
-    def _unknown_parameter(self, node: NetworkNode) -> None:
-        initializer = node.op.initializer if isinstance(node.op, LearnableParameter) else None
-        self._failed.add(node)
+    def _final_parameter(self, node: NetworkNode, op: LearnableParameter) -> None:
+        assert node.type is not None
+        if node.type.is_complete:
+            try:
+                if op.initializer.is_random:
+                    op.initializer.fans(node.type.dims)
+            except ValueError as error:
+                self._reject(node, explain.unusable_initialisation(node, str(error)))
         # a file that was not read may hold the dimensions; the builder has said that it is missing
-        if initializer is None or initializer.kind != "fromFile" or initializer.literal:
-            self._diagnostics.add(explain.unknown_parameter(node))
+        elif op.initializer.kind == "fromFile" and not op.initializer.literal:
+            self._failed.add(node)
+        else:
+            self._reject(node, explain.unknown_parameter(node))
 
     def _silent(self, node: NetworkNode) -> bool:
         """Whether the node failed or reads, not only through a delay, one that did."""
@@ -128,7 +135,10 @@ class _Inference:
         return node in self._failed
 
     def _fail(self, node: NetworkNode, error: ShapeError) -> None:
-        self._diagnostics.add(explain.shape_error(node, error))
+        self._reject(node, explain.shape_error(node, error))
+
+    def _reject(self, node: NetworkNode, diagnostic: Diagnostic) -> None:
+        self._diagnostics.add(diagnostic)
         self._failed.add(node)
         node.type = None
 

@@ -1,0 +1,110 @@
+"""Shapes of networks: what parameters are offered, what cannot be known, what does not fit."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from graphc.diagnostics import DiagnosticError, Diagnostics
+from graphc.ir import ElementType
+from graphc.network.inference import infer
+from graphc.network.network import Network, NetworkNode
+from graphc.ops.elementwise import Plus
+from graphc.ops.sources import InputValue
+from graphc.ops.unary import Sigmoid
+
+# members beside `x = Input{3}` and `i = Input{(4:5:2)}` -> name and shape of one of them
+FOUND = """
+W = Parameter{7, 0} ; z = W * x                                            -> W [7 x 3]
+W = ParameterTensor{(7:0)} ; z = Times (W, i, inferInputRankToMap=0)        -> W [7 x 4 x 5 x 2]
+W = ParameterTensor{(7:0)} ; z = Times (W, i, inferInputRankToMap=1)        -> W [7 x 4 x 5]
+W = ParameterTensor{(7:0)} ; z = W * i                                     -> z [7 x 5 x 2 x *]
+W = ParameterTensor{(7:8:0)} ; z = Times (W, x, outputRank=2)               -> W [7 x 8 x 3]
+W = ParameterTensor{(0:9)} ; z = TransposeTimes (W, x)                      -> W [3 x 9]
+b = ParameterTensor{0} ; z = x + b                                         -> b [3]
+b = ParameterTensor{0} ; z = i + b                                         -> b [4 x 5 x 2]
+b = ParameterTensor{(0:5)} ; z = i + b                                     -> b [4 x 5 x 2]
+b = ParameterTensor{(1:0)} ; z = i + b                                     -> b [1 x 5 x 2]
+W = ParameterTensor{(3:3:0:8)} ; z = Convolution (W, i, (3:3), mapDims=8)   -> W [3 x 3 x 2 x 8]
+W = Parameter{8, 0} ; z = Convolution (W, i, (3:3), mapDims=8)              -> W [8 x 18]
+d = ParameterTensor{0} ; z = DiagTimes (d, x)                               -> d [3]
+W = ParameterTensor{(4:0)} ; z = W * (x + b) ; b = ParameterTensor{0}       -> W [4 x 3]
+h = LinearLayer{5} (Plus (x, PastValue (0, h2))) ; h2 = LinearLayer{3} (h)  -> h2 [3 x *]
+s = x + PastValue (0, s)                                                   -> s [3 x *]
+s = x + PastValue (0, s, initialState=ParameterTensor{0})                   -> s [3 x *]
+h = Tanh (W*x + R*PastValue (0, h)) ; W = Parameter{6, 0} ; R = Parameter{6, 0}   -> R [6 x 6]
+"""
+
+
+@pytest.mark.parametrize("case", FOUND.strip().splitlines())
+def test_found(build: Any, case: str) -> None:
+    members, _, fact = case.partition(" -> ")
+    name, _, shape = fact.partition(" ")
+    network = build(f"{{ x = Input{{3}} ; i = Input{{(4:5:2)}} ; {members} }}")
+    assert str(network[name].type) == shape
+    assert all(node.type is not None and node.type.is_complete for node in network)
+
+
+# as above -> words of each diagnostic, in any order
+WRONG = """
+W = Parameter{7, 4} ; z = W * x                       -> inner dimensions differ: W is [7 x 4], x is [3 x *]
+z = x + i                                             -> axis 1 is 3 and 4
+W = Parameter{7, 0} ; z = Sigmoid (W)                 -> the shape [7 x ?] of the parameter W cannot be inferred
+z = Sigmoid (x + i) ; y = Tanh (z) ; ce = SquareError (z, y)   -> axis 1 is 3 and 4
+z = x + i ; y = Transpose (x) + i                     -> axis 1 is 3 and 4 | axis 2 is 3 and 5
+W = Parameter{0, 0} ; z = W * x                       -> cannot be inferred
+z = Slice (0, 5, x)                                   -> [3 x *]
+s = Plus (s0, x) ; s0 = PastValue (0, Parameter{3, 1})   -> only values that depend on an input have other frames
+z = PastValue (0, x, timeStep=0)                      -> timeStep is 0
+z = BatchNormalization (x, x1, x1, x1, x1) ; x1 = Tanh (n) ; n = Parameter{3, 1}   -> must be a parameter
+W = ParameterTensor{(3:3), init='glorotUniform', initFilterRank=2} ; z = W * x   -> do not fit rank 2
+z = SquareError (Constant{1}, Constant{2})            -> no operand depends on an input
+"""
+
+
+@pytest.mark.parametrize("case", WRONG.strip().splitlines())
+def test_wrong(build: Any, case: str) -> None:
+    members, _, facts = case.partition(" -> ")
+    with pytest.raises(DiagnosticError) as caught:
+        build(f"{{ x = Input{{3}} ; i = Input{{(4:5:2)}} ; {members} }}")
+    found = caught.value.diagnostics
+    wanted = facts.split(" | ")
+    assert len(found) == len(wanted), caught.value
+    for words in wanted:
+        assert any(words.strip() in d.message for d in found), caught.value
+    assert all(d.span is not None for d in found)
+
+
+def test_a_cycle_without_delay_is_shown_in_full() -> None:
+    x = NetworkNode("x", InputValue("x", (3,)), [])
+    a = NetworkNode("a", Plus(), [x])
+    b = NetworkNode("b", Sigmoid(), [a])
+    a.inputs.append(b)
+    user = NetworkNode("user", Sigmoid(), [b])
+    network = Network()
+    for node in (x, a, b, user):
+        network.add(node)
+    found = Diagnostics()
+    infer(network, found)
+    (error,) = found.errors
+    assert error.message in (
+        "a cycle has no delay: a, which reads b, which reads a",
+        "a cycle has no delay: b, which reads a, which reads b",
+    )
+    assert x.type is not None and user.type is None
+
+
+def test_precision_is_that_of_every_node(build: Any) -> None:
+    network = build("{ x = Input{3} ; z = LinearLayer{2} (x) + 1 }", precision="double")
+    assert {node.type.element for node in network} == {ElementType.FLOAT64}
+
+
+def test_time_is_linear_in_depth(build: Any) -> None:
+    network = build("{ x = Input{8} ; z = LayerStack{300, i => DenseLayer{8, activation=Sigmoid}} (x) }")
+    start = time.perf_counter()
+    infer(network, Diagnostics())
+    # 0.02 s; a pass a layer would take several seconds
+    assert time.perf_counter() - start < 1.0
+    assert network.parameter_count == 300 * (8 * 8 + 8)
