@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from graphc.ir import Context, Cost, Op, TensorType, op
+from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
 from graphc.ops.rules import flat, masked, real_frames, require_frames, require_same_sample, result_type
 from graphc.ops.softmax import log_softmax
 from graphc.ops.unary import clipped_log
@@ -89,6 +89,11 @@ class ClassificationError(Criterion):
     arity: ClassVar = (2, 3)
     takes_sparse: ClassVar = frozenset({0})
     no_gradient: ClassVar = frozenset({0, 1, 2})
+
+    def check(self, *types: TensorType) -> None:
+        super().check(*types)
+        if len(types) == 3 and (types[2].axis is not None or types[2].size != 1):
+            raise ShapeError(f"topN is {types[2]}, expected one constant", 2)
 
     def evaluate(self, c: Context, labels: Any, z: Any, top: Any = None) -> Any:
         labels, z = _vectors(c, labels, z)

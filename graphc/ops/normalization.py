@@ -117,6 +117,9 @@ class BatchNormalization(_Normalization):
 
     def check(self, *types: TensorType) -> None:
         require_frames("BatchNormalization", types[0])
+        for index, type in enumerate(types[1:], 1):
+            if type.axis is not None:
+                raise ShapeError(f"{self.operands[index]} is {type}, but must be the same for all frames", index)
         if types[5].size != 1:
             raise ShapeError(f"runCount is {types[5]}, expected [1]", 5)
 
