@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from graphc.diagnostics import Span
 from graphc.ir.node import Node
@@ -13,7 +14,7 @@ from graphc.ir.node import Node
 GROUPS = ("feature", "label", "criterion", "evaluation", "output")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """What is computed (``roots``, ordered, by name) and what else has a name (``names``; several may share a node).
 
@@ -26,6 +27,13 @@ class Graph:
     updates: tuple[tuple[Node, Node], ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Graph {', '.join(self.roots)}: {len(self.nodes)} nodes>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # notebooks and hypothesis would descend into the fields of a dataclass
+        printer.text(repr(self))
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

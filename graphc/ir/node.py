@@ -219,7 +219,7 @@ def operator(name: str) -> type[Op] | None:
     return REGISTRY.get(name.lower())
 
 
-@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, weakref_slot=True)
 class Node:
     """An operator applied to nodes. Made by calling the operator; compared by identity."""
 
