@@ -1,4 +1,4 @@
-"""The C library's allocator, set so that XLA's temporaries are not paid for in page faults; to be done before jax loads.
+"""The C library's allocator, set so that XLA does not pay for temporaries in page faults; done before jax loads.
 
 XLA's CPU client allocates every temporary anew at each execution. With glibc's defaults large ones are mapped and
 unmapped each time, and every page of them faults; kept in one growing arena they are warm (1.2 to 1.7 times on whole

@@ -55,10 +55,8 @@ def classification_error(op: ClassificationError, c: Context, labels: Any, z: An
     score = _at(scores, label)
     # of equal scores the first ranks higher; a comparison with NaN is false, so a NaN ranks before the label
     before = ~(scores <= score) | ((scores == score) & (classes < label[:, None]))
-    if top is None:
-        wrong = before.any(axis=-1, keepdims=True)
-    else:
-        wrong = before.sum(axis=-1, keepdims=True) >= top.reshape(())
+    most = 1 if top is None else top.reshape(())
+    wrong = before.sum(axis=-1, keepdims=True) >= most
     return _total(c, wrong.astype(scores.dtype))
 
 

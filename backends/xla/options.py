@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -9,17 +10,23 @@ from pathlib import Path
 
 import jax
 
-from graphc.ir import Graph
+from graphc.ir import Graph, Node
 
-# jaxlib 0.10 turns CPU convolutions into fusions that are slower from 32 channels up; see benchmarks/convolution.py
-_CONVOLUTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
+# jaxlib 0.10 turns CPU convolutions into fusions that are up to twice as slow on images of this many positions and
+# more, but not on smaller ones (benchmarks/convolution.py).
+_LARGE_IMAGE = 256
+_LARGE_CONVOLUTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def compiler_options(graph: Graph, platform: str) -> Mapping[str, str]:
     """Options that measured better for this kind of graph, as far as the installed compiler knows them."""
-    if platform != "cpu" or not any(node.op.family == "convolution" for node in graph.nodes):
+    if platform != "cpu" or not any(_is_large_convolution(node) for node in graph.nodes):
         return {}
-    return {name: value for name, value in _CONVOLUTION.items() if _is_known(name, value)}
+    return {name: value for name, value in _LARGE_CONVOLUTION.items() if _is_known(name, value)}
+
+
+def _is_large_convolution(node: Node) -> bool:
+    return node.op.family == "convolution" and math.prod(node.type.dims[:-1]) >= _LARGE_IMAGE
 
 
 @cache
@@ -34,7 +41,7 @@ def _is_known(name: str, value: str) -> bool:
 
 def keep_compiled_programs() -> None:
     """Switch JAX's persistent compilation cache on, in the user's cache folder, unless the user has decided."""
-    if jax.config.jax_compilation_cache_dir is not None or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
     import platformdirs  # only wanted once jax is loaded anyway
 

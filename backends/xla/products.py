@@ -39,7 +39,7 @@ def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -
 
 def _product(c: Context, matrix: Any, x: Any, right: Value) -> Value:
     """``right`` (as array: ``x`` if given) times a matrix of shape (inner, rows)."""
-    inner, rows = matrix.shape
+    inner = matrix.shape[0]
     if right.type.storage is not Storage.DENSE and right.type.size == inner:
         y = _gathered(matrix, right)
     else:

@@ -11,7 +11,7 @@ import jax.export
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
-from graphc.backends.xla.device import resolve
+from graphc.backends.xla.device import Device, resolve
 from graphc.backends.xla.lowering import function, names_of_parameters, uses_float64
 from graphc.backends.xla.options import compiler_options
 from graphc.ir import Graph, Storage
@@ -37,7 +37,7 @@ def compile(graph: Graph, *, training: bool = False, device: str = "auto") -> Fu
     return run
 
 
-def jit(f: Callable[..., Any], graph: Graph, device: jax.Device, *, donate: Sequence[int] = ()) -> Callable[..., Any]:
+def jit(f: Callable[..., Any], graph: Graph, device: Device, *, donate: Sequence[int] = ()) -> Callable[..., Any]:
     """``f``, which evaluates ``graph``, staged for a device; the arguments ``donate`` may be overwritten."""
     options = dict(compiler_options(graph, device.platform)) or None
     staged = jax.jit(f, donate_argnums=tuple(donate), compiler_options=options)
