@@ -12,7 +12,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, SourceText, Span
 from graphc.script.evaluator import Evaluator, Limits
 from graphc.script.host import HostRecord
 from graphc.script.library import LIBRARY
-from graphc.script.values import ArrayValue, TensorShape, flatten
+from graphc.script.values import ArrayValue, flatten
 from graphc.syntax import ast
 from graphc.syntax.brainscript import parse_expression, parse_members
 
@@ -189,14 +189,3 @@ def library() -> ast.Record:
 @pytest.fixture
 def script(library: ast.Record) -> Iterator[Script]:
     yield Script(library)
-
-
-def plain(value: Any) -> Any:
-    """A value as plain Python data, forcing it all."""
-    match value:
-        case ArrayValue():
-            return [plain(value.owner.force(item)) for item in value.items]
-        case TensorShape():
-            return list(value.dims)
-        case _:
-            return value

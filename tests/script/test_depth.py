@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -94,6 +96,29 @@ def test_strings_and_arrays_have_a_largest_size(script: Any) -> None:
 def test_a_deadline(script: Any) -> None:
     found = fails(script, "f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", Limits(seconds=0.2))
     assert found.code == "GC0314"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send itself Ctrl-C alone")
+def test_ctrl_c_stops_an_evaluation(script: Any) -> None:
+    evaluator = script.evaluator()
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        script.member("f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", evaluator)
+    assert evaluator.diagnostics.found == []
+
+
+def test_a_system_without_more_threads_is_a_depth_limit(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = threading.Thread.start
+    count = iter(range(100))
+
+    def start(thread: threading.Thread) -> None:
+        if next(count) >= 3:
+            raise RuntimeError("can't start new thread")
+        started(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    found = fails(script, "f(x) = 1 + f(x) ; do = f(1)")
+    assert (found.code, str(found.span)) == ("GC0311", "model.bs:1:12")
 
 
 def test_bugs_of_a_host_pass_with_their_own_exception(script: Any) -> None:
