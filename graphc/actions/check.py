@@ -17,6 +17,7 @@ from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
 
 T = TypeVar("T")
+Runnable = TrainCommand | TestCommand | WriteCommand
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class _Checker:
             roots.append(require_node(network, sgd.eval_criterion_node_name, command.span))
         match_streams_of(network, [*roots, *(n.name for n in network.groups["evaluation"])], command)
 
-    def _network(self, command: TrainCommand | TestCommand | WriteCommand) -> Network | None:
+    def _network(self, command: Runnable) -> Network | None:
         source = command.network
         if source.builder is Builder.MODEL:
             return self._saved(command)
@@ -107,7 +108,7 @@ class _Checker:
             self._result.networks.append(CheckedNetwork(command.name, command, built))
         return built
 
-    def _saved(self, command: TrainCommand | TestCommand | WriteCommand) -> Network | None:
+    def _saved(self, command: Runnable) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
         path = command.network.model_path
         assert path is not None
@@ -121,7 +122,7 @@ class _Checker:
         return None
 
 
-def match_streams_of(network: Network, roots: Sequence[str], command: TrainCommand | TestCommand | WriteCommand) -> None:
+def match_streams_of(network: Network, roots: Sequence[str], command: Runnable) -> None:
     """Hold the readers of a command against the inputs below the roots; raises `DiagnosticError`."""
     wanted = wanted_inputs(inputs_below(network, roots))
     readers = [command.reader, command.cv_reader] if isinstance(command, TrainCommand) else [command.reader]

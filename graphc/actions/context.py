@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from graphc.actions.events import Found, Observer
 from graphc.actions.networks import Networks
@@ -27,8 +28,11 @@ class RunContext:
 
     experiment: Experiment
     observer: Observer
+    # where `outputPath = -` writes to
+    output: TextIO
     options: RunOptions = RunOptions()
     networks: Networks = field(init=False)
+    _told: int = 0
 
     def __post_init__(self) -> None:
         self.networks = Networks(self.settings, self.experiment.root.context.include_directories)
@@ -56,6 +60,13 @@ class RunContext:
             return self.networks.build(source, found, trace_level)
         finally:
             self.warn(section, found.warnings)
+
+    def take_warnings(self) -> list[Diagnostic]:
+        """What reading the configuration has found since the last call."""
+        found = self.experiment.root.context.diagnostics.found
+        fresh = found[self._told :]
+        self._told = len(found)
+        return fresh
 
     def warn(self, section: str, diagnostics: Sequence[Diagnostic]) -> None:
         for diagnostic in diagnostics:

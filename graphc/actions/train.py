@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,22 @@ from typing import Any
 from graphc.actions.context import RunContext
 from graphc.actions.evaluation import Evaluator
 from graphc.actions.events import (
-    Criterion,
     EpochFinished,
     EpochStarted,
-    MinibatchesDone,
+    FinalResults,
     ModelSaved,
     NetworkReady,
+    Noted,
     NothingToDo,
 )
 from graphc.actions.feeding import Data, open_data
 from graphc.actions.model_files import ModelFiles
 from graphc.actions.networks import criterion_of, network_from_text, require_node
 from graphc.actions.parameters import Values, completed, count, initial_values
+from graphc.actions.progress import Progress
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
-from graphc.diagnostics import Diagnostic, Label, RunError
+from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span
 from graphc.ir import Graph, users
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
@@ -34,7 +35,7 @@ from graphc.ops.normalization import BatchNormalization
 from graphc.ops.sources import LearnableParameter
 from graphc.passes.pipeline import optimise
 from graphc.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint, save_model
-from graphc.train.feeds import DeviceColumns, Minibatches, to_device
+from graphc.train.feeds import DeviceColumns, to_device
 from graphc.train.learner import Learner
 from graphc.train.step import TrainingState, TrainingStep
 
@@ -87,9 +88,10 @@ def train(command: TrainCommand, context: RunContext) -> None:
     for epoch in range((finished or 0) + 1, sgd.max_epochs + 1):
         rate = sgd.learning_rate(epoch - 1)
         if rate < sgd.min_learning_rate_per_sample:
-            _stop(training, state, epoch, rate)
+            _stop(training, epoch, rate)
             return
         state = _run_epoch(training, step, state, data, columns, epoch)
+        training.values |= state.parameters()
         if validation is not None:
             _validate(training, validation, epoch)
         _save(training, state, epoch)
@@ -122,7 +124,7 @@ def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, e
         return None
     if not path.exists():
         message = "Checkpoint file is missing. Parameter-learning state (such as momentum) will be reset."
-        context.warn(command.name, [warning("GC0704", f"{message} ({path})", command.spans.get("modelPath"))])
+        context.warn(command.name, [_warning("GC0704", f"{message} ({path})", command.spans.get("modelPath"))])
         return None
     return load_checkpoint(path)
 
@@ -200,7 +202,7 @@ def _announce(training: Training, step: TrainingStep, resumed_from: Path | None)
     if max(training.command.sgd.dropout_rate.values) > 0 and not any(n.operation == "Dropout" for n in network):
         message = "dropoutRate is set, but there is no dropout node in the network"
         place = training.command.sgd.spans.get("dropoutRate")
-        training.context.warn(training.section, [warning("GC0527", message, place)])
+        training.context.warn(training.section, [_warning("GC0527", message, place)])
 
 
 def _gradient_nodes(graph: Graph) -> int:
@@ -230,7 +232,14 @@ def _run_epoch(
         seed=training.context.seed,
         epoch=epoch,
     )
-    progress = _Progress(training, minibatches, epoch)
+    progress = Progress(
+        training.section,
+        training.command.sgd,
+        training.operations,
+        training.context.observer,
+        minibatches.counts,
+        epoch,
+    )
     state = step.begin(state)
     for first, last in progress.reports():
         state = step.run(state, columns, prepared, first, last - first)
@@ -281,66 +290,6 @@ def _settings(training: Training, epoch: int) -> dict[str, float]:
     return found
 
 
-class _Progress:
-    """Turns running sums into averages since the last report and over the epoch."""
-
-    def __init__(self, training: Training, minibatches: Minibatches, epoch: int) -> None:
-        self._training = training
-        self._counts = minibatches.counts
-        self._epoch = epoch
-        self._sums = dict.fromkeys(training.roots, 0.0)
-        self._since = time.perf_counter()
-        self._rates: list[tuple[int, float]] = []
-
-    @property
-    def samples(self) -> int:
-        return int(self._counts.sum())
-
-    def reports(self) -> list[tuple[int, int]]:
-        """Ranges of minibatches after each of which somebody wants to know how it goes."""
-        sgd, total = self._training.command.sgd, len(self._counts)
-        period = sgd.num_mbs_to_show_result or total
-        ends = {*range(1, min(sgd.first_mbs_to_show_result, total) + 1), *range(period, total + 1, period), total}
-        ordered = sorted(ends - {0})
-        return list(zip([0, *ordered], ordered, strict=False))
-
-    def report(self, first: int, last: int, sums: Mapping[str, float]) -> None:
-        now = time.perf_counter()
-        samples = int(self._counts[first:last].sum())
-        criteria = self._criteria({n: sums[n] - self._sums[n] for n in sums}, samples)
-        period = self._training.command.sgd.num_mbs_to_show_result
-        partial = last == len(self._counts) and bool(period) and last % period != 0
-        self._training.context.observer.handle(
-            MinibatchesDone(
-                self._training.section,
-                "train",
-                self._epoch,
-                self._training.command.sgd.max_epochs,
-                first + 1,
-                last,
-                criteria,
-                samples,
-                now - self._since,
-                last / len(self._counts),
-                shown=bool(period) and not partial,
-            )
-        )
-        self._rates.append((samples, now - self._since))
-        self._sums, self._since = dict(sums), now
-
-    def averages(self) -> tuple[Criterion, ...]:
-        return self._criteria(self._sums, self.samples)
-
-    def samples_per_second(self) -> float:
-        """Of the epoch without its first report, in which programs are compiled, unless that is all there is."""
-        rates = self._rates[1:] or self._rates
-        return sum(n for n, _ in rates) / max(sum(s for _, s in rates), 1e-9)
-
-    def _criteria(self, sums: Mapping[str, float], samples: int) -> tuple[Criterion, ...]:
-        operations = self._training.operations
-        return tuple(Criterion(n, operations[n], sums[n] / max(samples, 1), samples) for n in operations)
-
-
 def _require_finite(training: Training, first_bad: Mapping[str, int], epoch: int) -> None:
     if not first_bad:
         return
@@ -381,6 +330,22 @@ def _validate(training: Training, validation: Evaluator, epoch: int) -> None:
             minibatches,
         )
     )
+
+
+def _stop(training: Training, epoch: int, rate: float) -> None:
+    """The schedule has come to an end before the epochs have: what there is becomes the final model."""
+    sgd, files = training.command.sgd, training.files
+    text = (
+        f"Learn Rate Per Sample for Epoch[{epoch}] = {rate:.8g} is less than minLearningRatePerSample "
+        f"{sgd.min_learning_rate_per_sample:.8g}. Training complete."
+    )
+    training.context.observer.handle(Noted(training.section, text))
+    save_model(files.model(sgd.max_epochs), format_network(training.network), training.values)
+    training.context.observer.handle(ModelSaved(training.section, files.model(sgd.max_epochs)))
+
+
+def _warning(code: str, message: str, span: Span | None) -> Diagnostic:
+    return Diagnostic(code, message, span, severity=Severity.WARNING)
 
 
 def _save(training: Training, state: TrainingState, epoch: int) -> None:

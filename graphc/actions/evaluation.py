@@ -1,0 +1,56 @@
+"""Scores a network on data, for ``test`` and for validation during training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+from graphc.train.evaluation import EvaluationStep
+
+from graphc.actions.events import Criterion
+from graphc.actions.feeding import Data
+from graphc.actions.parameters import completed
+from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.network.lower import to_graph
+from graphc.network.network import Network
+from graphc.passes.pipeline import optimise
+from graphc.train.feeds import DeviceColumns, to_device
+
+
+@dataclass(eq=False)
+class Evaluator:
+    """A compiled network with its data on the device."""
+
+    step: EvaluationStep
+    data: Data
+    columns: DeviceColumns
+    operations: Mapping[str, str]
+
+    @staticmethod
+    def of(network: Network, roots: Sequence[str], data: Data, device: str | int) -> Evaluator:
+        graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
+        step = EvaluationStep(graph, roots, device=device)
+        operations = {name: network[name].operation for name in roots}
+        return Evaluator(step, data, to_device(step.graph, data.columns, step.device), operations)
+
+    def score(
+        self, values: Mapping[str, npt.NDArray[Any]], minibatch_size: int, epoch_size: int = 0
+    ) -> tuple[tuple[Criterion, ...], int]:
+        """Average of each root over all samples, and the number of minibatches."""
+        minibatches, _ = self.data.plan(0, minibatch_size, epoch_size)
+        parameters = self.step.parameters(completed(values, self.step.graph))
+        totals = self.step.totals(parameters, self.columns, minibatches)
+        samples = int(minibatches.counts.sum())
+        found = [Criterion(n, op, totals.sums[n] / max(samples, 1), samples) for n, op in self.operations.items()]
+        return tuple(found), len(minibatches)
+
+
+def require_scalars(network: Network, names: Sequence[str]) -> None:
+    """Only nodes with one element a sample can be scored; raises `DiagnosticError`."""
+    wrong = [n for n in map(network.__getitem__, names) if n.type is not None and n.type.size != 1]
+    if wrong:
+        raise DiagnosticError(
+            *(Diagnostic("GC0416", f"{n.name} is {n.type}, only scalars can be scored", n.span) for n in wrong)
+        )

@@ -1,0 +1,166 @@
+"""``action = write``: values of nodes for every sample, as text, one file a node."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+from graphc.train.evaluation import EvaluationStep
+
+from graphc.actions.context import RunContext
+from graphc.actions.events import MinibatchWritten, Written
+from graphc.actions.feeding import Data, open_data
+from graphc.actions.loading import network_and_values
+from graphc.actions.networks import known_nodes
+from graphc.actions.parameters import Values, completed
+from graphc.actions.text_output import Place, TextOutput
+from graphc.config.commands import WriteCommand
+from graphc.data.minibatches import Minibatch
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError
+from graphc.files import atomic_writer
+from graphc.network.lower import to_graph
+from graphc.network.network import Network
+from graphc.passes.pipeline import optimise
+from graphc.train.feeds import to_device
+
+# text above which the metrics file names the files only
+_MOST_VALUES = 1 << 20
+
+
+def write(command: WriteCommand, context: RunContext) -> None:
+    network, values = network_and_values(command, context)
+    found = Diagnostics()
+    names = known_nodes(network, command.output_node_names, command.spans.get("outputNodeNames", command.span), found)
+    context.warn(command.name, found.warnings)
+    names = names or [n.name for n in network.groups["output"]]
+    if not names:
+        message = "There is no default output node specified in the network"
+        hint = "list it in outputNodes = (…) or name nodes in outputNodeNames"
+        raise DiagnosticError(Diagnostic("GC0415", message, command.span, hint=hint))
+    if command.reader is None:
+        raise DiagnosticError(
+            Diagnostic("GC0501", f"{command.name} has no reader", command.span, hint="add reader = { … }")
+        )
+    data = open_data(command.reader, network, names, context.seed)
+    context.warn(command.name, data.reader.warnings)
+    started = time.perf_counter()
+    outputs = _Outputs(command, network, names, context.output)
+    with outputs.opened() as files:
+        samples = _write_all(command, context, network, values, names, data, files)
+    seconds = time.perf_counter() - started
+    context.observer.handle(
+        Written(command.name, command.output_path, outputs.paths, samples, seconds, outputs.values())
+    )
+
+
+def _write_all(
+    command: WriteCommand,
+    context: RunContext,
+    network: Network,
+    values: Values,
+    names: Sequence[str],
+    data: Data,
+    files: Mapping[str, Callable[[npt.NDArray[Any], Place], None]],
+) -> int:
+    graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
+    step = EvaluationStep(graph, names, device=context.device)
+    parameters = step.parameters(completed(values, step.graph))
+    columns = to_device(step.graph, data.columns, step.device)
+    taken, minibatches = data.plan(0, command.minibatch_size.value(0), command.epoch_size)
+    for number, minibatch in enumerate(minibatches):
+        found = step.outputs(parameters, columns, taken.indices[number], int(taken.counts[number]))
+        for name in names:
+            has_axis = network[name].type is not None and network[name].type.axis is not None
+            for place, steps in _sequences(found[name], minibatch, number, data, has_axis=has_axis):
+                files[name](steps, place)
+        context.observer.handle(MinibatchWritten(command.name, number, minibatch.columns))
+    return int(taken.counts.sum())
+
+
+def _sequences(
+    values: npt.NDArray[Any], minibatch: Minibatch, number: int, data: Data, *, has_axis: bool
+) -> Iterator[tuple[Place, npt.NDArray[Any]]]:
+    if not has_axis:
+        yield Place(0, number), values[np.newaxis]
+        return
+    ends = np.cumsum(minibatch.lengths)
+    for at, (start, end) in enumerate(zip(ends - minibatch.lengths, ends, strict=True)):
+        key = str(data.reader.dataset.keys[minibatch.sequences[at]])
+        yield Place(at, number, key), values[start:end]
+
+
+class _Outputs:
+    """The files of a command, one a node: all of them appear when everything is written, or none."""
+
+    def __init__(self, command: WriteCommand, network: Network, names: Sequence[str], stdout: TextIO) -> None:
+        self._command = command
+        self._stdout = stdout
+        self._network = network
+        self._names = names
+        self._collected: dict[str, list[Any]] | None = {name: [] for name in names}
+        self._size = 0
+        to_stdout = command.output_path == "-"
+        self.paths = [] if to_stdout else [Path(f"{command.output_path}.{name}") for name in names]
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Mapping[str, Callable[[npt.NDArray[Any], Place], None]]]:
+        labels = self._labels()
+        with contextlib.ExitStack() as stack:
+            try:
+                streams = [stack.enter_context(atomic_writer(path)) for path in self.paths]
+                writers = {
+                    name: TextOutput(stream, name, self._dims(name), self._command.format, labels)
+                    for name, stream in zip(self._names, streams or [self._stdout] * len(self._names), strict=True)
+                }
+                yield {name: self._sink(name, writer) for name, writer in writers.items()}
+                for writer in writers.values():
+                    writer.close()
+            except OSError as error:
+                place = self._command.spans.get("outputPath", self._command.span)
+                raise RunError(_unwritable(self._command.output_path, error, place)) from error
+
+    def values(self) -> Mapping[str, Any] | None:
+        """What was written, where it is small."""
+        return self._collected
+
+    def _sink(self, name: str, writer: TextOutput) -> Callable[[npt.NDArray[Any], Place], None]:
+        def write(steps: npt.NDArray[Any], place: Place) -> None:
+            writer.write(steps, place)
+            self._collect(name, steps)
+
+        return write
+
+    def _collect(self, name: str, steps: npt.NDArray[Any]) -> None:
+        if self._collected is None:
+            return
+        self._size += 20 * steps.size
+        if self._size > _MOST_VALUES:
+            self._collected = None
+        else:
+            self._collected[name] += steps.reshape(len(steps), -1).tolist()
+
+    def _dims(self, name: str) -> tuple[int, ...]:
+        type = self._network[name].type
+        assert type is not None
+        return type.dims
+
+    def _labels(self) -> list[str]:
+        format = self._command.format
+        if not format.label_mapping_file or format.type == "real":
+            return []
+        try:
+            return Path(format.label_mapping_file).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            place = format.spans.get("labelMappingFile")
+            message = f"label mapping file {format.label_mapping_file} cannot be read: {error}"
+            raise DiagnosticError(Diagnostic("GC0001", message, place)) from error
+
+
+def _unwritable(path: str, error: OSError, place: Any) -> Diagnostic:
+    reason = (error.strerror or str(error)).lower()
+    return Diagnostic("GC0004", f"the output {path} cannot be written: {reason}", place)
