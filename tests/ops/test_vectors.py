@@ -24,7 +24,7 @@ from graphc.ops.products import Times, TransposeTimes
 from graphc.ops.reductions import ReduceElements
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
 from graphc.ops.sources import InputValue, LearnableParameter
-from graphc.ops.unary import Exp, Floor, Negate, Reciprocal, Sigmoid, StopGradient
+from graphc.ops.unary import Exp, Floor, Negate, Reciprocal, RectifiedLinear, Sigmoid, StopGradient
 
 VECTORS = {
     v["id"]: v
@@ -112,6 +112,7 @@ def snake(attributes: dict[str, Any]) -> dict[str, Any]:
 
 # BrainScript functions that are not one operator without attributes
 FUNCTIONS: dict[str, Callable[..., Node]] = {
+    "ReLU": lambda a, x: RectifiedLinear()(x),
     "Ceil": lambda a, x: Negate()(Floor()(Negate()(x))),
     "Round": lambda a, x: Floor()(Plus()(x, constant(0.5, x.type.element))),
     "ElementDivide": lambda a, x, y: ElementTimes()(x, Reciprocal()(y)),
