@@ -126,11 +126,11 @@ class Network:
 
     @property
     def roots(self) -> list[NetworkNode]:
-        """What the network is for: criteria, evaluations and outputs; without any, what no other node reads."""
+        """What the network is for: criteria, evaluations and outputs; without any, what only delays read, or nothing."""
         marked = [n for g in ("criterion", "evaluation", "output") for n in self.groups[g]]
         if marked:
             return list(dict.fromkeys(marked))
-        read = {source for node in self for source in node.inputs}
+        read = {source for node in self if not node.is_delay for source in node.inputs}
         return [node for node in self if node not in read and not isinstance(node.op, AxisSource)]
 
     def member(self, name: str) -> Any:
