@@ -157,13 +157,9 @@ class Evaluator:
         except PoisonError:
             thunk.state = FAILED
             raise
-        except DiagnosticError as error:
+        except (DiagnosticError, RecursionError) as error:
             thunk.state = FAILED
             self._record(error)
-            raise PoisonError from None
-        except RecursionError:
-            thunk.state = FAILED
-            self._record(self._endless())
             raise PoisonError from None
         except BaseException:
             thunk.state = PENDING
@@ -193,8 +189,9 @@ class Evaluator:
             step = step.caller
         raise errors.circular(chain, use)
 
-    def _record(self, error: DiagnosticError) -> None:
-        for found in error.diagnostics:
+    def _record(self, error: DiagnosticError | RecursionError) -> None:
+        told = error if isinstance(error, DiagnosticError) else self._endless()
+        for found in told.diagnostics:
             self.diagnostics.add(blamed(found, self._current, self._calls, self._library_files))
 
     def _endless(self) -> DiagnosticError:
@@ -395,7 +392,7 @@ class Evaluator:
             options = {**function.optional, **named}
             arguments = [self.force(value) for value in (*positional, *options.values())]
             return _as_value(function.call(arguments, join_path(path), span), span, self)
-        except DiagnosticError as error:
+        except (DiagnosticError, RecursionError) as error:
             # recorded while the call is still known
             self._record(error)
             raise PoisonError from None

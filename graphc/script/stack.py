@@ -90,5 +90,8 @@ def _start(body: Callable[[], None]) -> None:
         before = threading.stack_size(_STACK_BYTES)
         try:
             threading.Thread(target=body, name="graphc-script", daemon=True).start()
+        except RuntimeError as error:
+            # the system has no more threads or memory for them: as deep as it goes
+            raise RecursionError(str(error)) from None
         finally:
             threading.stack_size(before)
