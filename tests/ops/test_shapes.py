@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graphc.backend import Environment
 from graphc.backends.reference import BACKEND, PhiloxStream
-from graphc.ir import DEFAULT_AXIS, Graph, Op, Shape, ShapeError, TensorType, check_arity, operator
+from graphc.ir import DEFAULT_AXIS, ElementType, Graph, Op, Shape, ShapeError, TensorType, check_arity, operator
 from graphc.ir.layout import array_shape
 from graphc.ir.node import REGISTRY
 from graphc.ops.elementwise import Plus
@@ -139,6 +139,12 @@ def test_errors_blame_operands() -> None:
     with pytest.raises(ShapeError) as raised:
         Plus().infer(TensorType((1,)), *(TensorType((n,)) for n in (3, 2)))
     assert raised.value.operands == (1, 2)
+
+
+def test_element_types_must_agree() -> None:
+    single, double = (TensorType((3,), element) for element in (ElementType.FLOAT32, ElementType.FLOAT64))
+    with pytest.raises(ShapeError, match="element types differ: float32 and float64"):
+        Plus().infer(single, double)
 
 
 DIMS = st.lists(st.integers(1, 3), min_size=1, max_size=4)
