@@ -88,7 +88,7 @@ def unary_not_applicable(expr: ast.Unary, operand: Any) -> DiagnosticError:
 
 
 def out_of_bounds(index: int, first: int, last: int, span: Span, array: Span) -> DiagnosticError:
-    # the bracket is that of the reference's message, which people search for
+    # with its full stop, because the reference's message is what people search for
     message = f"Index {index} out of bounds [{first}..{last}]."
     return DiagnosticError(Diagnostic("GC0307", message, span, (Label("the array is made here", array),)))
 
