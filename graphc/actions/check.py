@@ -25,7 +25,7 @@ class CheckedNetwork:
     """A command's network that was built without errors."""
 
     section: str
-    command: Command
+    command: Runnable
     network: Network
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
-from graphc.train.evaluation import EvaluationStep
 
 from graphc.actions.events import Criterion
 from graphc.actions.feeding import Data
@@ -16,6 +15,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
+from graphc.train.evaluation import EvaluationStep
 from graphc.train.feeds import DeviceColumns, to_device
 
 
@@ -40,8 +40,8 @@ class Evaluator:
     ) -> tuple[tuple[Criterion, ...], int]:
         """Average of each root over all samples, and the number of minibatches."""
         minibatches, _ = self.data.plan(0, minibatch_size, epoch_size)
-        parameters = self.step.parameters(completed(values, self.step.graph))
-        totals = self.step.totals(parameters, self.columns, minibatches)
+        parameters = self.step.place(completed(values, self.step.graph))
+        totals = self.step.totals(parameters, self.columns, self.step.table(minibatches))
         samples = int(minibatches.counts.sum())
         found = [Criterion(n, op, totals.sums[n] / max(samples, 1), samples) for n, op in self.operations.items()]
         return tuple(found), len(minibatches)

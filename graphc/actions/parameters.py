@@ -12,15 +12,15 @@ import numpy.typing as npt
 from graphc.ir import Graph
 from graphc.network.network import Network
 from graphc.ops.sources import LearnableParameter
-from graphc.train.initialise import Generator, initialise
+from graphc.train.initialise import initialise
 
 Values = dict[str, npt.NDArray[Any]]
 
 
-def initial_values(network: Network, seed: int, generator: Generator) -> Values:
+def initial_values(network: Network, seed: int, generator: str) -> Values:
     """First values of every parameter of the network, constants and state included."""
     roots = {n.name: replace(n.op, name=n.name)() for n in network if isinstance(n.op, LearnableParameter)}
-    return initialise(Graph(roots=roots), seed, generator)
+    return initialise(Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax")
 
 
 def completed(values: Mapping[str, npt.NDArray[Any]], graph: Graph) -> Values:

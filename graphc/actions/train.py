@@ -72,7 +72,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
     sgd = command.sgd
     files = ModelFiles(Path(command.model_path), sgd.max_epochs)
     finished = files.last_finished() if command.make_mode else None
-    if finished == sgd.max_epochs:
+    if finished is not None and finished == sgd.max_epochs:
         context.observer.handle(NothingToDo(command.name, files.model(finished)))
         return
     training = _prepared(command, context, files, finished)
@@ -82,7 +82,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
     validation = _validation(training)
     _announce(training, step, files.model(finished) if finished is not None else None)
     if finished is None:
-        save_model(files.model(0), format_network(training.network), training.values)
+        save_model(files.model(0), training.values, format_network(training.network))
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
     for epoch in range((finished or 0) + 1, sgd.max_epochs + 1):
@@ -91,7 +91,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
             _stop(training, epoch, rate)
             return
         state = _run_epoch(training, step, state, data, columns, epoch)
-        training.values |= state.parameters()
+        training.values |= {n: v for n, v in state.parameters().items() if n in training.values}
         if validation is not None:
             _validate(training, validation, epoch)
         _save(training, state, epoch)
@@ -104,7 +104,7 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
         values = initial_values(network, context.seed, context.generator)
     else:
         model = load_model(files.model(finished))
-        network, values = network_from_text(model.network, files.model(finished)), model.tensors
+        network, values = network_from_text(model.network, files.model(finished)), dict(model.values)
         checkpoint = _checkpoint(command, context, files, finished)
     criterion = criterion_of(network, command.sgd.train_criterion_node_name, command.span)
     wanted = command.sgd.eval_criterion_node_name
@@ -113,7 +113,7 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
         if wanted
         else tuple(n.name for n in network.groups["evaluation"])
     )
-    total = checkpoint.total_samples if checkpoint else 0
+    total = int(checkpoint.progress["totalSamplesSeen"]) if checkpoint else 0
     state = checkpoint.learner if checkpoint else None
     return Training(command, context, files, network, values, criterion, evaluations, total, state)
 
@@ -189,7 +189,7 @@ def _announce(training: Training, step: TrainingStep, resumed_from: Path | None)
         NetworkReady(
             training.section,
             nodes=len(network),
-            device=step.device_name,
+            device=_device_name(step.device),
             criteria=((training.criterion, training.operations[training.criterion]),),
             evaluations=tuple((name, training.operations[name]) for name in training.evaluations),
             tensors=tensors,
@@ -203,6 +203,11 @@ def _announce(training: Training, step: TrainingStep, resumed_from: Path | None)
         message = "dropoutRate is set, but there is no dropout node in the network"
         place = training.command.sgd.spans.get("dropoutRate")
         training.context.warn(training.section, [_warning("GC0527", message, place)])
+
+
+def _device_name(device: Any) -> str:
+    """As CNTK's log has it."""
+    return "CPU" if device.platform == "cpu" else f"{device.platform.upper()} {device.id}"
 
 
 def _gradient_nodes(graph: Graph) -> int:
@@ -340,7 +345,7 @@ def _stop(training: Training, epoch: int, rate: float) -> None:
         f"{sgd.min_learning_rate_per_sample:.8g}. Training complete."
     )
     training.context.observer.handle(Noted(training.section, text))
-    save_model(files.model(sgd.max_epochs), format_network(training.network), training.values)
+    save_model(files.model(sgd.max_epochs), training.values, format_network(training.network))
     training.context.observer.handle(ModelSaved(training.section, files.model(sgd.max_epochs)))
 
 
@@ -351,15 +356,14 @@ def _warning(code: str, message: str, span: Span | None) -> Diagnostic:
 def _save(training: Training, state: TrainingState, epoch: int) -> None:
     """Checkpoint first, then the model: a model without checkpoint would resume without its momentum."""
     files = training.files
-    checkpoint = Checkpoint(
-        learner=state.learner(),
-        total_samples=training.total_samples,
-        epoch=epoch,
-        seed=training.context.seed,
-        generator=training.context.generator,
-    )
-    save_checkpoint(files.checkpoint(epoch), checkpoint)
-    save_model(files.model(epoch), format_network(training.network), training.values)
+    progress = {
+        "epoch": epoch,
+        "totalSamplesSeen": training.total_samples,
+        "randomSeed": training.context.seed,
+        "randomGenerator": training.context.generator,
+    }
+    save_checkpoint(files.checkpoint(epoch), Checkpoint(state.learner(), progress))
+    save_model(files.model(epoch), training.values, format_network(training.network))
     if epoch > 1 and not training.command.sgd.keep_check_point_files:
         files.checkpoint(epoch - 1).unlink(missing_ok=True)
     training.context.observer.handle(ModelSaved(training.section, files.model(epoch)))

@@ -10,7 +10,6 @@ from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
-from graphc.train.evaluation import EvaluationStep
 
 from graphc.actions.context import RunContext
 from graphc.actions.events import MinibatchWritten, Written
@@ -26,6 +25,7 @@ from graphc.files import atomic_writer
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
+from graphc.train.evaluation import EvaluationStep
 from graphc.train.feeds import to_device
 
 # text above which the metrics file names the files only
@@ -69,13 +69,13 @@ def _write_all(
 ) -> int:
     graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
     step = EvaluationStep(graph, names, device=context.device)
-    parameters = step.parameters(completed(values, step.graph))
+    parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
     taken, minibatches = data.plan(0, command.minibatch_size.value(0), command.epoch_size)
-    for number, minibatch in enumerate(minibatches):
-        found = step.outputs(parameters, columns, taken.indices[number], int(taken.counts[number]))
+    outputs = step.outputs(parameters, columns, step.table(taken))
+    for number, (minibatch, found) in enumerate(zip(minibatches, outputs, strict=True)):
         for name in names:
-            has_axis = network[name].type is not None and network[name].type.axis is not None
+            has_axis = graph.roots[name].type.axis is not None
             for place, steps in _sequences(found[name], minibatch, number, data, has_axis=has_axis):
                 files[name](steps, place)
         context.observer.handle(MinibatchWritten(command.name, number, minibatch.columns))
