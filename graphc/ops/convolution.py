@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from graphc.ir import Context, Cost, Op, Shape, ShapeError, TensorType, op
+from graphc.ir import Context, Cost, Op, Shape, ShapeError, TensorType, format_shape, op
 from graphc.ops.geometry import (
     AxisGeometry,
     Windows,
@@ -74,8 +74,8 @@ class Convolution(Op):
             return result_type((None,) * x.rank, x, w)
         axes = self.geometry(x)
         if w.is_complete and w.size != element_count(axes) * self.maps:
-            wanted = " x ".join(map(str, self.kernel_shape(x)))
-            raise ShapeError(f"the weights are {w}, for an input {x} expected [{wanted}]", 0, 1)
+            wanted = format_shape(self.kernel_shape(x))
+            raise ShapeError(f"the weights are {w}, for an input {x} expected {wanted}", 0, 1)
         if self.transpose:
             return result_type([a.size for a in axes], x, w)
         sizes = [a.windows for a in axes]
@@ -122,8 +122,9 @@ class Convolution(Op):
             raise ShapeError(f"outputShape has {len(sizes)} entries, the input {x} has {rank}")
         axes = windows.axes(sizes, sizes, sizes)
         if tuple(a.windows for a in axes) != found:
-            fit = " x ".join(str(a.windows) for a in axes)
-            raise ShapeError(f"an outputShape of {sizes} would need an input of [{fit}] before channels, it is {x}", 1)
+            needed = format_shape((*(a.windows for a in axes[:-1]), axes[-1].windows * self.maps))
+            given = format_shape(tuple(sizes))
+            raise ShapeError(f"an outputShape of {given} would need an input of {needed}, it is {x}", 1)
         return axes
 
     def _without_channel_padding(self, rank: int) -> Windows:

@@ -151,7 +151,7 @@ class KhatriRaoProduct(Op):
     Example: ``KhatriRaoProduct ([2] 1 2, [3] 1 10 100) = [6] 1 2 10 20 100 200``
     """
 
-    names: ClassVar = ("KhatriRaoProduct", "ColumnwiseCrossProduct")
+    names: ClassVar = ("KhatriRaoProduct",)
     family: ClassVar = "products"
     arity: ClassVar = (2, 2)
     operands: ClassVar = ("a", "b")

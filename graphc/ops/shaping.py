@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from graphc.ir import Context, Cost, Dim, Op, Shape, ShapeError, TensorType, op
+from graphc.ir import Context, Cost, Dim, Op, Shape, ShapeError, TensorType, format_shape, op
 from graphc.ir.layout import align, along, array_axis
 from graphc.ops.rules import broadcast, result_type
 
@@ -50,8 +50,8 @@ class Reshape(_Moving):
             return tuple(d or None for d in self.dims)
         size, given = math.prod(d for d in replaced if d), math.prod(d for d in self.dims if d)
         if (size % given if unknown else size != given) or not given:
-            wanted = " x ".join(str(d or 0) for d in self.dims)
-            raise ShapeError(f"the {size} elements to be reshaped, of {x}, do not fit [{wanted}]", 0)
+            wanted = format_shape(tuple(d or 0 for d in self.dims))
+            raise ShapeError(f"the {size} elements to be reshaped, of {x}, do not fit {wanted}", 0)
         return tuple(d or size // given for d in self.dims)
 
     def evaluate(self, c: Context, x: Any) -> Any:

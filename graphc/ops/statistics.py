@@ -41,7 +41,6 @@ class _Normalizing(Op):
     family: ClassVar = "statistics"
     arity: ClassVar = (3, 3)
     operands: ClassVar = ("x", "mean", "invStdDev")
-    aligned: ClassVar = True
     no_gradient: ClassVar = frozenset({1, 2})
 
     def infer(self, x: TensorType, mean: TensorType, deviation: TensorType) -> TensorType:

@@ -37,7 +37,7 @@ class RectifiedLinear(Unary):
     Example: ``RectifiedLinear ([3] -1 0 2) = [3] 0 0 2``
     """
 
-    names: ClassVar = ("RectifiedLinear", "ReLU")
+    names: ClassVar = ("RectifiedLinear",)
 
     def evaluate(self, c: Context, x: Any) -> Any:
         return c.xp.maximum(x, 0)
@@ -126,7 +126,7 @@ class Pass(Unary):
     Example: ``Pass ([2] 1 2) = [2] 1 2``
     """
 
-    names: ClassVar = ("Pass", "Identity")
+    names: ClassVar = ("Pass",)
 
     def evaluate(self, c: Context, x: Any) -> Any:
         return x
@@ -242,7 +242,7 @@ class Cosine(Unary):
     Example: ``Cosine ([2] 0 1) = [2] 1 0.54030231``
     """
 
-    names: ClassVar = ("Cosine", "Cos")
+    names: ClassVar = ("Cosine",)
 
     def evaluate(self, c: Context, x: Any) -> Any:
         return c.xp.cos(x)
