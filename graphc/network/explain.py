@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
 from graphc.ir import ShapeError, format_shape
 from graphc.network.network import NetworkNode
+from graphc.ops.convolution import Convolution
 from graphc.ops.sources import InputValue, LearnableParameter
 
 _LONGEST_TEXT = 40
@@ -67,11 +68,23 @@ def origin(node: NetworkNode) -> str:
     return f"{title(node)} is {kind} {_shape(node)}"
 
 
-def unknown_parameter(node: NetworkNode) -> Diagnostic:
-    hint = "give its dimensions, or use it where they follow from the other operand"
-    return Diagnostic(
-        "GC0202", f"the shape {node.type} of the parameter {title(node)} cannot be inferred", node.span, (), hint
-    )
+def unknown_parameter(node: NetworkNode, users: Sequence[NetworkNode]) -> Diagnostic:
+    message = f"the shape {node.type} of the parameter {title(node)} cannot be inferred"
+    labels = tuple(Label(f"{title(node)} is used by {user.operation}", user.span) for user in users[:1])
+    if not users:
+        hint = "give its dimensions: nothing uses it"
+    else:
+        hint = _missing_channels(users[0]) or "give its dimensions, or use it where they follow from the other operand"
+    return Diagnostic("GC0202", message, node.span, labels, hint)
+
+
+def _missing_channels(user: NetworkNode) -> str | None:
+    if not isinstance(user.op, Convolution) or user.op.transpose or user.inputs[1].type is None:
+        return None
+    image = user.inputs[1].type
+    if image.rank != len(user.op.kernel_dims):
+        return None
+    return f"the image {_shape(user.inputs[1])} has no axis for channels: {format_shape((*image.shape, 1))} has one"
 
 
 def unusable_initialisation(node: NetworkNode, why: str) -> Diagnostic:

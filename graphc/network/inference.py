@@ -125,7 +125,8 @@ class _Inference:
         elif op.initializer.kind == "fromFile" and not op.initializer.literal:
             self._failed.add(node)
         else:
-            self._reject(node, explain.unknown_parameter(node))
+            users = [user for user in self._order if node in user.inputs]
+            self._reject(node, explain.unknown_parameter(node, users))
 
     def _silent(self, node: NetworkNode) -> bool:
         """Whether the node failed or reads, not only through a delay, one that did."""

@@ -126,7 +126,7 @@ class Network:
 
     @property
     def roots(self) -> list[NetworkNode]:
-        """What the network is for: criteria, evaluations and outputs; without any, what only delays read, or nothing."""
+        """Criteria, evaluations and outputs; in a network without any, what nothing but perhaps a delay reads."""
         marked = [n for g in ("criterion", "evaluation", "output") for n in self.groups[g]]
         if marked:
             return list(dict.fromkeys(marked))

@@ -58,7 +58,7 @@ CASES = {
     ),
     "a parameter with a seed, or without random values, takes no number": (
         """{ x = Input{2} ; A = Parameter{2, 2, randomSeed=7} ; B = Parameter{2, 2, initValue=1}
-             C = Parameter{2, 2, init='zero'} ; D = Parameter{2, 2} ; z = A * x + B * x + C * x + D * x + Constant{1} }""",
+             C = Parameter{2, 2, init='zero'} ; D = Parameter{2, 2} ; z = A*x + B*x + C*x + D*x + Constant{1} }""",
         {"A": 7, "D": 1},
     ),
     "library weights share a seed": (
