@@ -62,7 +62,9 @@ def graphs(draw: Draw, max_nodes: int = 12) -> Graph:
     for index, node in enumerate(dict.fromkeys(pool)):
         if node not in sources and draw(st.booleans()):
             named[f"n.{index}[0]"] = node
-    roots = {"z": pool[-1]} | {f"root {i}": draw(st.sampled_from(pool)) for i in range(draw(st.integers(0, 2)))}
+    used = {source for node in pool for source in node.inputs}
+    ends = [node for node in dict.fromkeys(pool) if node not in used and node.inputs]
+    roots = {"z": pool[-1]} | {f"root {i}": node for i, node in enumerate(ends) if draw(st.integers(0, 3))}
     graph = Graph(roots, named, _updates(draw, pool), {"output": tuple(roots)})
     note(format_graph(graph))
     return graph

@@ -1,0 +1,60 @@
+"""On random graphs every pass keeps values, gradients, names and invariants, and has nothing to add to its own work."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
+from graphc.passes.pipeline import PASSES, optimise
+from graphc.testing.equivalence import check_pass
+from graphc.testing.strategies import graphs
+
+QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# A failure prints a line `@reproduce_failure(...)`; put above the test, it replays that graph.
+LONG = settings(max_examples=2000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+def check_text(graph: Graph) -> None:
+    verify(graph)
+    text = format_graph(graph)
+    again = parse_graph(text)
+    assert equal_graphs(again, graph)
+    assert format_graph(again) == text
+    for name, node in graph.roots.items():
+        assert again.roots[name] is node
+
+
+@QUICK
+@given(graphs())
+def test_print_then_parse_gives_the_same_graph(graph: Graph) -> None:
+    check_text(graph)
+
+
+@QUICK
+@given(graphs(), st.sampled_from((*PASSES, optimise)))
+def test_passes_keep_their_laws(graph: Graph, transform) -> None:  # pyright: ignore[reportMissingParameterType]
+    check_pass(transform, graph)
+
+
+@settings(QUICK, max_examples=10)
+@given(graphs(max_nodes=8))
+def test_the_pipeline_keeps_gradients(graph: Graph) -> None:
+    check_pass(optimise, graph, gradients=True)
+
+
+@pytest.mark.slow
+@LONG
+@given(graphs(max_nodes=30))
+def test_many_larger_graphs(graph: Graph) -> None:
+    check_text(graph)
+    for transform in (*PASSES, optimise):
+        check_pass(transform, graph)
+
+
+@pytest.mark.slow
+@settings(LONG, max_examples=500)
+@given(graphs(max_nodes=12))
+def test_gradients_of_many_graphs(graph: Graph) -> None:
+    check_pass(optimise, graph, gradients=True)
