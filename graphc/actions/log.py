@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
 
-import graphc.version
 from graphc.actions.events import (
     CommandFinished,
     CommandStarted,
@@ -29,6 +28,8 @@ from graphc.actions.events import (
     RunStarted,
     Written,
 )
+from graphc.diagnostics import Severity
+from graphc.version import VERSION
 
 # a final evaluation line shows exp(average) behind these
 PERPLEXITY_OPERATIONS = frozenset(
@@ -65,16 +66,22 @@ def perplexity(average: float) -> float:
 
 @dataclass
 class CntkLog:
-    """Writes the log to a stream, flushed line by line; ``timestamping`` puts the time before CNTK's own lines."""
+    """Writes the log to a stream, flushed line by line; ``timestamping`` puts the time before CNTK's own lines.
+
+    Without ``errors`` it leaves them to whoever ends the run and tells its user why.
+    """
 
     stream: TextIO
     timestamping: bool = False
+    errors: bool = True
     trace_level: int = 0
     now: Callable[[], datetime] = datetime.now
 
     def handle(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self.trace_level = event.trace_level
+        if isinstance(event, Found) and event.diagnostic.severity is Severity.ERROR and not self.errors:
+            return
         for line in _lines(event, self.trace_level, self.timestamping, self.now):
             stamp = self.now().strftime("%m/%d/%Y %H:%M:%S: ") if self.timestamping and line.strip() else ""
             self.stream.write(f"{stamp}{line}\n")
@@ -125,7 +132,7 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
 
 
 def _run_started(event: RunStarted, now: datetime) -> Iterator[str]:
-    version = f"graphc {graphc.version.VERSION} ({platform.system()} {platform.machine()})"
+    version = f"graphc {VERSION} ({platform.system()} {platform.machine()})"
     yield from (f"{version} at {now:%Y/%m/%d %H:%M:%S}", "", "  ".join(event.arguments))
     yield f"Commands: {' '.join(event.commands)}"
     yield f'precision = "{event.precision}"'

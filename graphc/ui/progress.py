@@ -25,6 +25,7 @@ from graphc.actions.events import (
     RunFinished,
     Written,
 )
+from graphc.diagnostics import Severity
 
 
 def describe(criteria: Sequence[Criterion]) -> str:
@@ -72,7 +73,7 @@ class TerminalProgress(Observer):
             case Written(_, _, files, samples):
                 names = ", ".join(escape(str(f)) for f in files)
                 self._console.print(f"  wrote {samples:,} samples to {names}")
-            case Found(_, diagnostic):
+            case Found(_, diagnostic) if diagnostic.severity is Severity.WARNING:
                 self._console.print(escape(diagnostic.render()))
             case CommandFinished() | RunFinished():
                 self.stop()
