@@ -37,7 +37,7 @@ class RectifiedLinear(Unary):
     Example: ``RectifiedLinear ([3] -1 0 2) = [3] 0 0 2``
     """
 
-    names: ClassVar = ("RectifiedLinear",)
+    names: ClassVar = ("RectifiedLinear", "ReLU")
 
     def evaluate(self, c: Context, x: Any) -> Any:
         return c.xp.maximum(x, 0)
