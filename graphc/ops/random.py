@@ -36,10 +36,10 @@ class Dropout(Op):
         return (g if self._is_identity(c) else g * self._mask(c, xs[0]),)
 
     def _is_identity(self, c: Context) -> bool:
-        return not c.training or c.random is None or "dropout_rate" not in c.settings
+        return not c.training or "dropout_rate" not in c.settings
 
     def _mask(self, c: Context, x: Any) -> Any:
-        assert c.random is not None
+        assert c.random is not None, "a step with a dropout rate needs random numbers"
         rate = c.xp.asarray(c.settings["dropout_rate"], x.dtype)
         kept = (c.random.uniform(self.name, x.shape) > rate) | (rate == 0)
         return kept.astype(x.dtype) / c.xp.where(rate < 1, 1 - rate, 1.0)

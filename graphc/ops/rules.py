@@ -25,20 +25,15 @@ def broadcast(*types: TensorType) -> TensorType:
 
 def _common_dim(axis: int, types: Sequence[TensorType]) -> Dim:
     dims = [t.dim(axis) for t in types]
-    known = {d for d in dims if d not in (None, 1)}
-    if len(known) > 1:
-        first, second = [i for i, d in enumerate(dims) if d in known][:1] + _disagreeing(dims)
-        raise ShapeError(
-            f"shapes {types[first]} and {types[second]} do not fit: axis {axis} is {dims[first]} and {dims[second]}",
-            first,
-            second,
-        )
-    return known.pop() if known else None if None in dims else 1
-
-
-def _disagreeing(dims: Sequence[Dim]) -> list[int]:
-    sizes = [(i, d) for i, d in enumerate(dims) if d not in (None, 1)]
-    return [next(i for i, d in sizes if d != sizes[0][1])]
+    sizes = {i: d for i, d in enumerate(dims) if d not in (None, 1)}
+    if not sizes:
+        return None if None in dims else 1
+    first, size = next(iter(sizes.items()))
+    for other, found in sizes.items():
+        if found != size:
+            what = f"shapes {types[first]} and {types[other]} do not fit: axis {axis} is {size} and {found}"
+            raise ShapeError(what, first, other)
+    return size
 
 
 def offer_others(*types: TensorType) -> Iterable[tuple[int, Shape]]:
