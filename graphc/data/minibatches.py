@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -24,14 +24,6 @@ class Minibatch:
     lengths: Ints
     samples: int
     columns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """The next minibatch to read: enough to go on after a restart."""
-
-    epoch: int = 0
-    minibatch: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +48,7 @@ class Timeline:
     randomizer: Randomizer
     lengths: Ints
     stream_lengths: Sequence[Ints] = ()
+    _latest: dict[int, tuple[Ints, Ints]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def sweep(self) -> int:
@@ -74,13 +67,20 @@ class Timeline:
         size = epoch_size or self.sweep
         begin, end = epoch * size, (epoch + 1) * size
         for sweep in range(begin // self.sweep, -(-end // self.sweep)):
-            order = self.randomizer.order(sweep)
-            ends = np.cumsum(self.lengths[order])
-            starts = ends - self.lengths[order] + sweep * self.sweep
-            first, last = np.searchsorted(starts, (begin, end)).tolist()
+            order, starts = self._order(sweep)
+            first, last = np.searchsorted(starts, (begin - sweep * self.sweep, end - sweep * self.sweep)).tolist()
             if first < last:
                 chosen = order[first:last]
                 yield Segment(chosen, _cuts(self.lengths[chosen], minibatch_size))
+
+    def _order(self, sweep: int) -> tuple[Ints, Ints]:
+        """The sequences of a sweep and where each begins in it, kept for epochs shorter than a sweep."""
+        if sweep not in self._latest:
+            order = self.randomizer.order(sweep)
+            lengths = self.lengths[order]
+            self._latest.clear()
+            self._latest[sweep] = order, np.cumsum(lengths) - lengths
+        return self._latest[sweep]
 
     def minibatches(self, epoch: int, minibatch_size: int, epoch_size: int = 0, first: int = 0) -> Iterator[Minibatch]:
         """The minibatches of an epoch from number ``first`` on."""

@@ -130,7 +130,8 @@ class _Scanner:
             return self._values(stream, line, name.end(), at - 1), True
         except _BadSample as bad:
             self._complain(bad.start, bad.end, bad.code, bad.message, bad.hint)
-            return _next_pipe(line, bad.start), False
+            # The complaint may be about the whole sample, whose own pipe must not be found again.
+            return _next_pipe(line, max(bad.start, name.end())), False
 
     def _values(self, stream: _Stream, line: bytes, at: int, pipe: int) -> int:
         values: list[float] = []

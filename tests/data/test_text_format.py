@@ -124,6 +124,7 @@ BAD = {
     "text for the first id": ("x |a 1 2\n", [("1:1", "GC0606")]),
     "id beyond 64 bits": ("1 |a 1 2\n18446744073709551616 |a 1 2\n", [("2:1", "GC0606")]),
     "too many values": ("|a 1 2\n|a 3 4 5\n", [("2:8", "GC0602")]),
+    "too many values that touch": ("|a 1-2-3\n", [("1:1", "GC0602")]),
     "no leading digit": ("|a .5 1\n", [("1:4", "GC0601")]),
     "exponent behind a point": ("|a 1 1.e3\n", [("1:8", "GC0601")]),
     "exponent without digits": ("|a 1 1e\n", [("1:7", "GC0601")]),
