@@ -24,7 +24,7 @@ from graphc.network.build import build_network
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.network.session import Session
-from graphc.ops.sources import InputValue
+from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.passes.pipeline import optimise
 from graphc.syntax.configuration import (
     ConfigurationRecord,
@@ -166,7 +166,7 @@ def compile(
     """
     if isinstance(model, str) and model.lstrip()[:1] in ("{", "[", "("):
         return Model(_from_script(SourceText.from_string(model), precision))
-    result = check(_configuration(model, overrides))
+    result = check(_configuration(model, overrides), _print)
     result.found.raise_errors()
     chosen = [c for c in result.networks if section is None or c.section.lower() == section.lower()]
     if not chosen:
@@ -241,7 +241,7 @@ def _configuration(model: str | os.PathLike[str], overrides: Sequence[str]) -> C
 def _from_script(text: SourceText, precision: str) -> Network:
     if precision not in ("float", "double"):
         raise DiagnosticError(Diagnostic("GC0505", f"precision is float or double, not {precision!r}"))
-    return build_network(text, precision=precision, session=Session(), diagnostics=Diagnostics())
+    return build_network(text, precision=precision, session=Session(write=_print), diagnostics=Diagnostics())
 
 
 def _no_network(result: Check, section: str | None) -> Diagnostic:
@@ -263,3 +263,7 @@ def _unknown(what: str, name: str, names: Sequence[str]) -> DiagnosticError:
 def _load_xla() -> Backend:
     # The backend sets the C library's allocator, which must happen before anything else loads jax.
     return load("xla")
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)

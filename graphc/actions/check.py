@@ -38,13 +38,18 @@ class Check:
     experiment: Experiment | None = None
 
 
-def check(root: ConfigurationRecord) -> Check:
-    """Read every command, build every network, infer every shape, and hold readers against inputs."""
+def check(root: ConfigurationRecord, write: Callable[[str], None] = lambda line: None) -> Check:
+    """Read every command, build every network, infer every shape, and hold readers against inputs.
+
+    ``write`` is given what the language's ``Print`` prints.
+    """
     result = Check()
     result.experiment = _kept(result.found, lambda: read_experiment(root))
     if result.experiment is not None:
         commands = _commands(result.experiment, result.found)
-        checker = _Checker(result.experiment.settings, root, commands, result)
+        # A parameter file that is missing leaves a dimension open: what runs later may write it.
+        session = Session(files_required=False, write=write)
+        checker = _Checker(result.experiment.settings, session, root, commands, result)
         for command in commands:
             _kept(result.found, lambda command=command: checker.check(command))
     result.found.extend(root.context.diagnostics.found)
@@ -58,10 +63,13 @@ def _commands(experiment: Experiment, found: Diagnostics) -> list[Command]:
 
 class _Checker:
     def __init__(
-        self, settings: RootSettings, root: ConfigurationRecord, commands: Sequence[Command], result: Check
+        self,
+        settings: RootSettings,
+        session: Session,
+        root: ConfigurationRecord,
+        commands: Sequence[Command],
+        result: Check,
     ) -> None:
-        # A parameter file that is missing leaves a dimension open: what runs later may write it.
-        session = Session(files_required=False)
         self._networks = Networks(settings, root.context.include_directories, session)
         self._commands = commands
         self._result = result

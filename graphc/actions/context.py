@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from graphc.actions.events import Found, Observer
+from graphc.actions.events import Found, Noted, Observer
 from graphc.actions.networks import Networks
 from graphc.config.commands import NetworkSource
 from graphc.config.experiment import Experiment, RootSettings
 from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.network.network import Network
+from graphc.network.session import Session
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class RunContext:
     _told: int = 0
 
     def __post_init__(self) -> None:
-        self.networks = Networks(self.settings, self.experiment.root.context.include_directories)
+        session = Session(write=lambda line: self.observer.handle(Noted("", line)))
+        folders = self.experiment.root.context.include_directories
+        self.networks = Networks(self.settings, folders, session)
 
     @property
     def settings(self) -> RootSettings:

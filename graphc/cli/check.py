@@ -52,7 +52,7 @@ def _inputs(arguments: Sequence[str]) -> Iterator[list[str]]:
 
 def _check(arguments: Sequence[str]) -> Diagnostics:
     try:
-        return check(load(arguments)).found
+        return check(load(arguments), _print).found
     except DiagnosticError as error:
         return Diagnostics(list(error.diagnostics))
 
@@ -86,3 +86,7 @@ def _verdict(found: Diagnostics) -> str:
     counts = [(len(found.errors), "error"), (len(found.warnings), "warning")]
     said = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
     return ", ".join(said) or "ok"
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json and options.emit not in (None, "network"):
         raise DiagnosticError(Diagnostic("GC0005", f"--json shows the network, not {options.emit}"))
     stage = options.emit or "network"
-    result = check(load(options.arguments))
+    result = check(load(options.arguments), _print)
     for diagnostic in result.found.found:
         if diagnostic.severity is Severity.WARNING:
             print(diagnostic.render(), file=sys.stderr)
@@ -113,3 +113,7 @@ def _program(graph: Graph, stage: str, *, training: bool) -> str:
     from graphc.backend import load as load_backend  # jax is loaded from here on
 
     return load_backend("xla").lowered_text(graph, stage=stage, training=training)
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)

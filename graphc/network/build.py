@@ -55,7 +55,7 @@ def _build(
     program = _program(text, includes)
     builder = NetworkBuilder(_ELEMENTS[precision], session, diagnostics)
     settings = {"precision": precision, "deviceId": float(device_id), "traceLevel": float(trace_level)}
-    evaluator = Evaluator(load_library(), builder, settings=settings)
+    evaluator = Evaluator(load_library(), builder, settings=settings, write=session.write)
     try:
         network = evaluator.run(lambda: evaluator.evaluate(program, "network"))
     except PoisonError:

@@ -25,6 +25,8 @@ class Session:
     # a missing file is only worth a warning where no values are needed (`check`, `compile --no-data`)
     files_required: bool = True
     read: Callable[[str], str] = read_parameter_file
+    # where the language's `Print` goes
+    write: Callable[[str], None] = lambda line: None
     _seeds: dict[ElementType, int] = field(default_factory=dict)
 
     def next_seed(self, element: ElementType) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,10 +70,6 @@ class _Application(ast.Expr):
     index: float
 
 
-def _print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
 class Evaluator:
     """One evaluation: a library in whose scope programs run, the host that makes nodes, and what was found wrong."""
 
@@ -85,7 +80,7 @@ class Evaluator:
         *,
         settings: Mapping[str, Any] | None = None,
         limits: Limits = Limits(),
-        write: Callable[[str], None] = _print_to_stderr,
+        write: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.diagnostics = Diagnostics()
         self.host = host
