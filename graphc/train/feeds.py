@@ -14,6 +14,7 @@ from graphc.data.columns import Column, SparseColumn
 from graphc.ir import Graph, Node, Storage
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import InputValue
+from graphc.train.engine import engine
 
 # capacities of sparse samples are rounded up to this, so that few programs are compiled
 _CAPACITY_STEP = 8
@@ -29,7 +30,8 @@ def inputs(graph: Graph) -> dict[str, Node]:
 def to_device(graph: Graph, columns: Mapping[str, Column], device: Any) -> DeviceColumns:
     """The columns that the graph's inputs read, whole, in the form that their storage asks for."""
     found = {name: _column(node, columns[name]) for name, node in inputs(graph).items()}
-    return jax.device_put(found, device)
+    with engine().precision(graph):
+        return jax.device_put(found, device)
 
 
 def _column(node: Node, column: Column) -> Any:

@@ -96,8 +96,7 @@ def train(graph: Graph, epochs: int = 1, **more: Any) -> tuple[TrainingStep, Tra
 
 
 def to_device_of(step: TrainingStep | EvaluationStep, element: ElementType = ElementType.FLOAT32) -> Any:
-    with step.engine.precision(step.graph):
-        return to_device(step.graph, columns(element), step.device)
+    return to_device(step.graph, columns(element), step.device)
 
 
 def reference(graph: Graph, epochs: int, learner: Learner) -> tuple[dict[str, np.ndarray], float]:

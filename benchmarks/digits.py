@@ -1,0 +1,131 @@
+"""Training epochs of models/digits against the same networks written by hand in JAX (benchmarks/plain_jax.py).
+
+    python -m benchmarks.digits [mlp convnet …]
+
+graphc runs the real file, with its reader, schedules, metrics, progress reports and checkpoints; its time of an epoch is
+the one it reports. After each of its epochs the hand-written loop trains one on the same images in the same process,
+under the same allocator settings, so both see the same machine. The ratio is throughput of graphc over theirs, of five
+pairs of equally many epochs; above 1 graphc is faster. Rows for PyTorch appear where it is installed.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphc.actions.events import EpochFinished, Event
+from graphc.actions.run import run
+from graphc.backend import load as load_backend
+from graphc.syntax.configuration import default_presets, load_configuration
+from graphc.config.experiment import read_experiment
+
+load_backend("xla")  # sets the allocator before jax is there
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+from benchmarks import plain_jax  # noqa: E402
+
+MODELS = Path(__file__).parents[1] / "models" / "digits"
+PAIRS, WARM_UP = 5, 3
+# epochs of a pair: long enough for a clock, short enough for a benchmark
+EPOCHS = {"logistic": 20, "mlp": 20, "convnet": 5}
+BATCH = 32
+
+Train = Callable[[int], float]
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """The training set, one row an image, labels onehot."""
+    rows = [line.split() for line in (MODELS / "train.ctf").read_text("utf-8").splitlines()]
+    at = [(row.index("|features"), row.index("|labels")) for row in rows]
+    x = np.array([[float(v) for v in row[f + 1 : f + 65]] for row, (f, _) in zip(rows, at, strict=True)], np.float32)
+    y = np.array([[float(v) for v in row[i + 1 : i + 11]] for row, (_, i) in zip(rows, at, strict=True)], np.float32)
+    return x, y
+
+
+def plain(name: str) -> Train:
+    """An epoch of the hand-written loop: its seconds."""
+    x, y = images()
+    data = jax.device_put((x.reshape(-1, 8, 8, 1), y))
+    step = plain_jax.step(name)
+    state = plain_jax.initial(name)
+    rates = jnp.float32(0.002), jnp.float32(np.exp(-BATCH / 256)), jnp.float32(0.5)
+
+    def epoch(number: int) -> float:
+        nonlocal state
+        started = time.perf_counter()
+        order = np.random.default_rng(number).permutation(len(x))
+        keys = jax.random.split(jax.random.key(number), -(-len(x) // BATCH))
+        for i in range(0, len(x), BATCH):
+            state = step(*state, *data, order[i : i + BATCH].astype(np.int32), keys[i // BATCH], rates)
+        jax.block_until_ready(state)
+        return time.perf_counter() - started
+
+    return epoch
+
+
+@dataclass
+class Interleaved:
+    """Watches a run and lets the others train an epoch after each of its epochs."""
+
+    others: dict[str, Train]
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def handle(self, event: Event) -> None:
+        if not isinstance(event, EpochFinished):
+            return
+        self.seconds.setdefault("graphc", []).append(event.seconds)
+        for name, train in self.others.items():
+            self.seconds.setdefault(name, []).append(train(event.epoch))
+
+
+def measure(name: str) -> None:
+    epochs = WARM_UP + PAIRS * EPOCHS[name]
+    watcher = Interleaved({"plain JAX": plain(name), **torch_rows(name)})
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = ["command=Train", f"OutputDir={folder}", "stderr=", f"Train=[SGD=[maxEpochs={epochs}]]"]
+        file = str(MODELS / f"{name}.cntk")
+        experiment = read_experiment(load_configuration([file], overrides, presets=default_presets(file)))
+        run(experiment, watcher, output=io.StringIO())
+    ours = blocks(watcher.seconds.pop("graphc"), name)
+    for other, seconds in watcher.seconds.items():
+        theirs = blocks(seconds, name)
+        ratios = [t / o for o, t in zip(ours, theirs, strict=True)]
+        epoch = statistics.median(ours) / EPOCHS[name] * 1e3, statistics.median(theirs) / EPOCHS[name] * 1e3
+        print(
+            f"{name:9} graphc / {other:10} {statistics.median(ratios):.2f}  [{min(ratios):.2f} … {max(ratios):.2f}]"
+            f"   {epoch[0]:.1f} ms against {epoch[1]:.1f} ms an epoch"
+        )
+
+
+def blocks(seconds: list[float], name: str) -> list[float]:
+    kept, size = seconds[WARM_UP:], EPOCHS[name]
+    return [sum(kept[i : i + size]) for i in range(0, len(kept), size)]
+
+
+def torch_rows(name: str) -> dict[str, Train]:
+    try:
+        from benchmarks import plain_torch  # PyTorch is no dependency
+    except ImportError:
+        return {}
+    x, y = images()
+    return {"PyTorch": plain_torch.epoch(name, x, y, BATCH)}
+
+
+def main(arguments: list[str]) -> Any:
+    print("5 interleaved pairs, median [least … most]; the allocator is set as graphc sets it for both")
+    for name in arguments or ["mlp", "convnet"]:
+        measure(name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
