@@ -83,6 +83,7 @@ CODES: dict[str, str] = {
     "GC0521": "key without effect yet",
     "GC0522": "reader or writer not implemented yet",
     "GC0523": "action not implemented yet",
+    "GC0525": "language not implemented yet",
     "GC0526": "model file that does not exist yet",
     "GC0527": "setting without effect in this network",
     "GC0601": "malformed line in a data file",
@@ -401,4 +402,7 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
 
     folded = {c.lower(): c for c in candidates}
     close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
-    return folded[close[0]] if close else None
+    # Two letters the wrong way round are half of a short word, so the ratio misses them.
+    swapped = [c for c in folded if sorted(c) == sorted(word.lower())]
+    found = swapped or close
+    return folded[found[0]] if found else None

@@ -8,25 +8,47 @@ from pathlib import Path
 from typing import TypeVar
 
 from graphc.actions.networks import Networks, criterion_of, inputs_below, known_nodes, require_node, wanted_inputs
-from graphc.config.commands import Builder, Command, OtherCommand, TestCommand, TrainCommand, WriteCommand
-from graphc.config.experiment import CommandSection, Experiment, RootSettings, read_experiment
+from graphc.config.commands import (
+    Builder,
+    Command,
+    NetworkSource,
+    OtherCommand,
+    RunnableCommand,
+    TestCommand,
+    TrainCommand,
+    WriteCommand,
+    read_network_source,
+    readers_of,
+)
+from graphc.config.experiment import CommandSection, read_experiment
+from graphc.config.reading import as_warnings, is_undefined
 from graphc.data.reader import match_streams
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
+from graphc.network.build import build_network, check_definitions
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
 
 T = TypeVar("T")
-Runnable = TrainCommand | TestCommand | WriteCommand
+Write = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """A command's network that was built without errors."""
+    """A network that was built without errors. ``trains``: the command that describes it trains it."""
 
     section: str
-    command: Runnable
+    script: SourceText
     network: Network
+    trains: bool = False
+
+
+@dataclass(frozen=True)
+class _OpenCommand:
+    """A command that cannot be read for want of a ``$name$``, but its network can be built all the same."""
+
+    name: str
+    network: NetworkSource
 
 
 @dataclass
@@ -35,47 +57,62 @@ class Check:
 
     found: Diagnostics = field(default_factory=Diagnostics)
     networks: list[CheckedNetwork] = field(default_factory=list)
-    experiment: Experiment | None = None
 
 
-def check(root: ConfigurationRecord, write: Callable[[str], None] = lambda line: None) -> Check:
+def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
     """Read every command, build every network, infer every shape, and hold readers against inputs.
 
     ``write`` is given what the language's ``Print`` prints.
     """
     result = Check()
-    result.experiment = _kept(result.found, lambda: read_experiment(root))
-    if result.experiment is not None:
-        commands = _commands(result.experiment, result.found)
+    root.context.is_tolerant = True
+    experiment = _kept(result.found, lambda: read_experiment(root))
+    if experiment is not None:
+        commands = [c for section in experiment.commands for c in _commands(section, result.found)]
         # A parameter file that is missing leaves a dimension open: what runs later may write it.
         session = Session(files_required=False, write=write)
-        checker = _Checker(result.experiment.settings, session, root, commands, result)
+        networks = Networks(experiment.settings, root.context.include_directories, session)
+        checker = _Checker(networks, commands, result)
         for command in commands:
             _kept(result.found, lambda command=command: checker.check(command))
     result.found.extend(root.context.diagnostics.found)
     return result
 
 
-def _commands(experiment: Experiment, found: Diagnostics) -> list[Command]:
-    sections: Sequence[CommandSection] = experiment.commands
-    return [c for section in sections for c in _kept(found, section.read) or ()]
+def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
+    """Check a file that is BrainScript by itself: a network, or definitions that others use."""
+    result = Check()
+    text = SourceText.of(file)
+    if file.text.lstrip()[:1] in ("{", "[", "("):
+        session = Session(files_required=False, write=write)
+        network = _kept(result.found, lambda: build_network(text, session=session, diagnostics=result.found))
+        if network is not None:
+            result.networks.append(CheckedNetwork(file.name, text, network))
+    else:
+        _kept(result.found, lambda: result.found.extend(check_definitions(text)))
+    return result
+
+
+def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command | _OpenCommand]:
+    try:
+        return section.read()
+    except DiagnosticError as error:
+        if not is_undefined(error):
+            found.extend(error.diagnostics)
+            return ()
+        found.extend(as_warnings(error))
+    source = _kept(found, lambda: read_network_source(section.record))
+    return () if source is None else (_OpenCommand(section.name, source),)
 
 
 class _Checker:
-    def __init__(
-        self,
-        settings: RootSettings,
-        session: Session,
-        root: ConfigurationRecord,
-        commands: Sequence[Command],
-        result: Check,
-    ) -> None:
-        self._networks = Networks(settings, root.context.include_directories, session)
+    def __init__(self, networks: Networks, commands: Sequence[Command | _OpenCommand], result: Check) -> None:
+        self._networks = networks
         self._commands = commands
         self._result = result
-        self._trained: dict[int, Network | None] = {}
+        self._built: dict[int, Network] = {}
 
-    def check(self, command: Command) -> None:
+    def check(self, command: Command | _OpenCommand) -> None:
         if isinstance(command, OtherCommand):
             self._result.found.add(command.diagnostic(Severity.WARNING))
             return
@@ -92,6 +129,8 @@ class _Checker:
             case WriteCommand():
                 wanted = self._known(command, network, command.output_node_names, "outputNodeNames")
                 match_streams_of(network, wanted or [n.name for n in network.groups["output"]], command)
+            case _OpenCommand():
+                pass
 
     def _known(
         self, command: TestCommand | WriteCommand, network: Network, names: Sequence[str], key: str
@@ -105,38 +144,36 @@ class _Checker:
             roots.append(require_node(network, sgd.eval_criterion_node_name, command.span))
         match_streams_of(network, [*roots, *(n.name for n in network.groups["evaluation"])], command)
 
-    def _network(self, command: Runnable) -> Network | None:
+    def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
         source = command.network
         if source.builder is Builder.MODEL:
-            return self._saved(command)
-        built = self._trained.get(id(command))
-        if built is None:
-            built = self._networks.build(source, self._result.found)
-            self._trained[id(command)] = built
-            self._result.networks.append(CheckedNetwork(command.name, command, built))
-        return built
+            return self._saved(source)
+        network = self._networks.build(source, self._result.found)
+        self._built[id(command)] = network
+        assert source.script is not None
+        checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
+        self._result.networks.append(checked)
+        return network
 
-    def _saved(self, command: Runnable) -> Network | None:
+    def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
-        path = command.network.model_path
+        path = source.model_path
         assert path is not None
         for other in self._commands:
             if isinstance(other, TrainCommand) and saves(other, path):
-                return self._trained.get(id(other))  # none: its errors are reported already
+                return self._built.get(id(other))  # none: its errors are reported already
         if not Path(path).exists():
             message = f"the model file {path} does not exist yet, so this command is not checked"
-            place = command.network.span
-            self._result.found.add(Diagnostic("GC0526", message, place, severity=Severity.WARNING))
+            self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
         return None
 
 
-def match_streams_of(network: Network, roots: Sequence[str], command: Runnable) -> None:
+def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:
     """Hold the readers of a command against the inputs below the roots; raises `DiagnosticError`."""
     wanted = wanted_inputs(inputs_below(network, roots))
-    readers = [command.reader, command.cv_reader] if isinstance(command, TrainCommand) else [command.reader]
     found = Diagnostics()
-    for reader in readers:
-        if reader is not None and reader.is_supported:
+    for reader in readers_of(command):
+        if reader.is_supported:
             _kept(found, lambda reader=reader: match_streams(reader, wanted))
     found.raise_errors()
 

@@ -24,7 +24,7 @@ def network_and_values(command: TestCommand | WriteCommand, context: RunContext)
     if not path.exists():
         raise DiagnosticError(_missing(path, command))
     model = load_model(path)
-    return network_from_text(model.network, path), dict(model.values)
+    return network_from_text(model.network, model.values, path), dict(model.values)
 
 
 def _missing(path: Path, command: TestCommand | WriteCommand) -> Diagnostic:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
@@ -14,8 +15,11 @@ from graphc.network.build import build_network
 from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.session import Session
 from graphc.network.text import parse_network
-from graphc.ops.sources import InputValue
+from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.syntax.brainscript import IncludePath
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @dataclass
@@ -52,9 +56,18 @@ class Networks:
             found.extend(own.warnings)
 
 
-def network_from_text(text: str, path: Path) -> Network:
-    """The network that a model file holds."""
-    return parse_network(text, name=f"{path}(graphc.network)")
+def network_from_text(text: str, values: Mapping[str, npt.NDArray[Any]], path: Path) -> Network:
+    """The network that a model file holds, with its parameters' values.
+
+    A frozen parameter whose values are no longer those it was made with is no constant that passes may fold.
+    """
+    network = parse_network(text, name=f"{path}(graphc.network)")
+    for node in network:
+        if isinstance(node.op, LearnableParameter) and node.op.constant is not None:
+            value = values.get(node.name)
+            if value is not None and not (value == value.dtype.type(node.op.constant)).all():
+                node.op = replace(node.op, is_state=True)
+    return network
 
 
 def wanted_inputs(inputs: Iterable[NetworkNode]) -> list[WantedInput]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -15,10 +15,18 @@ from graphc.actions.events import CommandFinished, CommandStarted, Found, Observ
 from graphc.actions.test import test
 from graphc.actions.train import train
 from graphc.actions.write import write
-from graphc.config.commands import Command, OtherCommand, TestCommand, TrainCommand, WriteCommand
+from graphc.config.commands import (
+    Command,
+    OtherCommand,
+    RunnableCommand,
+    TestCommand,
+    TrainCommand,
+    WriteCommand,
+    readers_of,
+)
 from graphc.config.experiment import Experiment
-from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
-from graphc.files import atomic_writer
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, Span
+from graphc.files import atomic_writer, why
 
 
 def run(
@@ -38,20 +46,42 @@ def run(
     observer.handle(RunStarted(names, settings.precision, arguments, settings.trace_level))
     context = RunContext(experiment, observer, output, options or RunOptions())
     with contextlib.chdir(experiment.root.context.directory):
-        for section in experiment.commands:
-            with _telling(observer, section.name):
-                for command in section.read():
-                    _execute(command, context)
-            context.warn(section.name, context.take_warnings())
+        with _telling(observer, ""):
+            commands = _read(experiment)
+        for command in commands:
+            with _telling(observer, command.name):
+                _execute(command, context)
         if settings.done_file:
-            _write_done_file(Path(settings.done_file))
+            with _telling(observer, ""):
+                _write_done_file(Path(settings.done_file), settings.spans.get("doneFile"))
     observer.handle(RunFinished(timestamping=settings.timestamping))
 
 
-def _execute(command: Command, context: RunContext) -> None:
-    context.warn(command.name, context.take_warnings())
+def _read(experiment: Experiment) -> list[RunnableCommand]:
+    """Every command, before the first is executed: a long training must not end in a misspelt key of the next one."""
+    found = Diagnostics()
+    commands: list[RunnableCommand] = []
+    for section in experiment.commands:
+        try:
+            commands += [_runnable(command, experiment) for command in section.read()]
+        except DiagnosticError as error:
+            found.extend(error.diagnostics)
+    found.raise_errors()
+    return commands
+
+
+def _runnable(command: Command, experiment: Experiment) -> RunnableCommand:
     if isinstance(command, OtherCommand):
-        raise DiagnosticError(command.diagnostic())
+        others = ":".join(s.name for s in experiment.commands if s.name != command.name)
+        hint = f"leave it out: command={others}" if others else None
+        raise DiagnosticError(replace(command.diagnostic(), hint=hint))
+    for reader in readers_of(command):
+        reader.require_supported()
+    return command
+
+
+def _execute(command: RunnableCommand, context: RunContext) -> None:
+    context.warn(command.name, context.take_warnings())
     action: Callable[..., None]
     match command:
         case TrainCommand():
@@ -76,11 +106,11 @@ def _telling(observer: Observer, section: str) -> Iterator[None]:
         raise
 
 
-def _write_done_file(path: Path) -> None:
+def _write_done_file(path: Path, place: Span | None) -> None:
     now = datetime.now().strftime("%Y/%m/%d %H:%M:%S")
     try:
         with atomic_writer(path) as stream:
             stream.write(f"Successfully finished at {now} on {socket.gethostname()}\n")
     except OSError as error:
-        message = f"doneFile {path} cannot be written: {os.strerror(error.errno or 0).lower()}"
-        raise RunError(Diagnostic("GC0004", message)) from error
+        message = f"doneFile {path} cannot be written: {why(error)}"
+        raise RunError(Diagnostic("GC0004", message, place)) from error

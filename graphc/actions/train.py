@@ -104,7 +104,8 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
         values = initial_values(network, context.seed, context.generator)
     else:
         model = load_model(files.model(finished))
-        network, values = network_from_text(model.network, files.model(finished)), dict(model.values)
+        values = dict(model.values)
+        network = network_from_text(model.network, values, files.model(finished))
         checkpoint = _checkpoint(command, context, files, finished)
     criterion = criterion_of(network, command.sgd.train_criterion_node_name, command.span)
     wanted = command.sgd.eval_criterion_node_name

@@ -47,7 +47,17 @@ def load(arguments: Sequence[str]) -> ConfigurationRecord:
     if is_override(file):
         hint = f"put the configuration first: graphc COMMAND FILE {file}"
         raise DiagnosticError(Diagnostic("GC0005", f"{file!r} is no configuration file", hint=hint))
+    for more in overrides:
+        _require_override(file, more)
     return load_configuration([file], overrides, presets=default_presets(file))
+
+
+def _require_override(file: str, argument: str) -> None:
+    """A second file is no override, although its name would pass for a flag of the configuration."""
+    if is_override(argument) or not (os.path.exists(argument) or os.path.splitext(argument)[1]):
+        return
+    hint = f"to merge files: configFile={file}+{argument}"
+    raise DiagnosticError(Diagnostic("GC0005", f"one configuration at a time, but {argument!r} follows", hint=hint))
 
 
 def is_override(argument: str) -> bool:

@@ -7,8 +7,9 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 
-from graphc.actions.check import check
-from graphc.cli.arguments import Parser, is_override, load, make_parser
+from graphc.cli.arguments import Parser, is_override, make_parser
+from graphc.cli.languages import LANGUAGES, check_any
+from graphc.cli.sarif import sarif
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile
 
 
@@ -22,18 +23,26 @@ def parser() -> Parser:
         graphc check --json configFile=a.cntk DataDir=/data
         """,
     )
-    made.add_argument("--json", action="store_true", help="one JSON object a file on standard output")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a file on standard output")
+    form.add_argument("--sarif", action="store_true", help="one SARIF 2.1.0 log of all files on standard output")
+    made.add_argument("--lang", choices=LANGUAGES, help="what the files are (default: their contents tell)")
     made.add_argument("--strict", action="store_true", help="warnings count as errors")
     return made
 
 
 def run(options: argparse.Namespace) -> int:
     failed = False
+    everything = Diagnostics()
     for arguments in _inputs(options.arguments):
-        found = _check(arguments)
+        found = _check(arguments, options.lang)
         ok = not (found.errors or (options.strict and found.warnings))
         failed |= not ok
-        _report(_name(arguments), found, ok, as_json=options.json)
+        everything.extend(found.found)
+        if not options.sarif:
+            _report(_name(arguments), found, ok, as_json=options.json)
+    if options.sarif:
+        print(json.dumps(sarif(everything.found), indent=2))
     return 2 if failed else 0
 
 
@@ -50,9 +59,9 @@ def _inputs(arguments: Sequence[str]) -> Iterator[list[str]]:
         yield [file, *overrides]
 
 
-def _check(arguments: Sequence[str]) -> Diagnostics:
+def _check(arguments: Sequence[str], language: str | None) -> Diagnostics:
     try:
-        return check(load(arguments), _print).found
+        return check_any(arguments, language).found
     except DiagnosticError as error:
         return Diagnostics(list(error.diagnostics))
 
@@ -86,7 +95,3 @@ def _verdict(found: Diagnostics) -> str:
     counts = [(len(found.errors), "error"), (len(found.warnings), "warning")]
     said = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n]
     return ", ".join(said) or "ok"
-
-
-def _print(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -7,9 +7,9 @@ import json
 import sys
 from collections.abc import Iterator
 
-from graphc.actions.check import Check, CheckedNetwork, check
-from graphc.cli.arguments import Parser, load, make_parser
-from graphc.config.commands import TrainCommand
+from graphc.actions.check import Check, CheckedNetwork
+from graphc.cli.arguments import Parser, make_parser
+from graphc.cli.languages import check_any
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity
 from graphc.ir import Graph, format_graph
 from graphc.network.lower import to_graph
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json and options.emit not in (None, "network"):
         raise DiagnosticError(Diagnostic("GC0005", f"--json shows the network, not {options.emit}"))
     stage = options.emit or "network"
-    result = check(load(options.arguments), _print)
+    result = check_any(options.arguments)
     for diagnostic in result.found.found:
         if diagnostic.severity is Severity.WARNING:
             print(diagnostic.render(), file=sys.stderr)
@@ -76,16 +76,14 @@ def _texts(result: Check, stage: str, dump_after: list[str]) -> Iterator[str]:
             case "ir":
                 yield from _graphs(checked, dump_after)
             case _:
-                yield _program(optimise(_graph(checked)), stage, training=isinstance(checked.command, TrainCommand))
+                yield _program(optimise(_graph(checked)), stage, training=checked.trains)
 
 
 def _tree(checked: CheckedNetwork) -> str:
     from graphc.syntax.brainscript import parse_expression  # only this stage needs the parser again
     from graphc.syntax.printer import format_expression
 
-    script = checked.command.network.script
-    assert script is not None
-    return format_expression(parse_expression(script.strip())) + "\n"
+    return format_expression(parse_expression(checked.script.strip())) + "\n"
 
 
 def _graphs(checked: CheckedNetwork, dump_after: list[str]) -> Iterator[str]:
@@ -113,7 +111,3 @@ def _program(graph: Graph, stage: str, *, training: bool) -> str:
     from graphc.backend import load as load_backend  # jax is loaded from here on
 
     return load_backend("xla").lowered_text(graph, stage=stage, training=training)
-
-
-def _print(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.files import why
 from graphc.version import VERSION
 
 # name → module of graphc.cli with `parser()` and `run(options) -> int`; imported only when asked for
@@ -47,17 +49,22 @@ def help_text() -> str:
 def main(arguments: Sequence[str]) -> int:
     """Exit status of ``graphc`` with these arguments: 0 done, 1 work failed, 2 wrong input, 130 interrupted."""
     try:
-        return _dispatch(list(arguments))
+        status = _dispatch(list(arguments))
+        sys.stdout.flush()  # a full disk shows here and not when nobody listens any more
+        return status
     except DiagnosticError as error:
-        for diagnostic in error.diagnostics:
-            print(diagnostic.render(), file=sys.stderr)
+        print("\n\n".join(d.render() for d in error.diagnostics), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Who reads our output has gone; a second failure at the interpreter's final flush would be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
+        return 1
+    except OSError as error:
+        print(_unwritable_output(error).render(), file=sys.stderr)
+        _silence_output()
         return 1
 
 
@@ -76,12 +83,23 @@ def _dispatch(arguments: list[str]) -> int:
     return command.run(parser.parse_intermixed_args(rest))
 
 
+def _unwritable_output(error: OSError) -> Diagnostic:
+    """Files are guarded where they are opened; what is left are the standard streams and the system's own limits."""
+    return Diagnostic("GC0004", f"{error.filename or 'standard output'}: {why(error)}")
+
+
+def _silence_output() -> None:
+    # Streams of tests and notebooks have no file behind them.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _unknown_command(name: str) -> Diagnostic:
     guess = suggest(name, COMMANDS)
-    if guess:
-        hint = f"did you mean graphc {guess}?"
-    elif "=" in name or os.path.exists(name):
+    if "=" in name or os.path.exists(name):
         hint = f"to run a configuration: graphc run {name}"
+    elif guess:
+        hint = f"did you mean graphc {guess}?"
     else:
         hint = f"the commands are {', '.join(COMMANDS)}; graphc --help shows examples"
     return Diagnostic("GC0005", f"there is no command {name!r}", hint=hint)

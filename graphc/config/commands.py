@@ -135,7 +135,14 @@ class OtherCommand:
         return Diagnostic("GC0523", f"action {self.action} is not implemented yet", self.span, severity=severity)
 
 
-Command = TrainCommand | TestCommand | WriteCommand | OtherCommand
+RunnableCommand = TrainCommand | TestCommand | WriteCommand
+Command = RunnableCommand | OtherCommand
+
+
+def readers_of(command: RunnableCommand) -> tuple[ReaderSettings, ...]:
+    """Where the command takes its data from."""
+    readers = (command.reader, command.cv_reader) if isinstance(command, TrainCommand) else (command.reader,)
+    return tuple(r for r in readers if r is not None)
 
 
 def read_network_source(record: ConfigurationRecord) -> NetworkSource:

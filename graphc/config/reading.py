@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -54,11 +54,24 @@ def read_section(record: ConfigurationRecord, kind: str) -> Reading:
             if value is not None:
                 spans[key.name] = value.span
         except DiagnosticError as error:
-            errors += error.diagnostics
+            if not record.context.is_tolerant or key.default is REQUIRED or not is_undefined(error):
+                errors += error.diagnostics
+                continue
+            values[key.field] = key.default
+            record.context.diagnostics.extend(as_warnings(error))
     warn(record, kind)
     if errors:
         raise DiagnosticError(*errors)
     return Reading(MappingProxyType(values), MappingProxyType(spans))
+
+
+def is_undefined(error: DiagnosticError) -> bool:
+    """Whether all that is wrong are ``$names$`` without a value."""
+    return all(d.code in ("GC0111", "GC0112") for d in error.diagnostics)
+
+
+def as_warnings(error: DiagnosticError) -> list[Diagnostic]:
+    return [replace(d, severity=Severity.WARNING) for d in error.diagnostics]
 
 
 def lookup(record: ConfigurationRecord, key: Key) -> ConfigurationValue | None:

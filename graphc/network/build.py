@@ -12,7 +12,7 @@ from graphc.script.evaluator import Evaluator
 from graphc.script.library import load_library
 from graphc.script.values import PoisonError, describe
 from graphc.syntax import ast
-from graphc.syntax.brainscript import IncludePath, parse_expression
+from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
 
 _ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
 
@@ -41,6 +41,14 @@ def build_network(
     own.raise_errors()
     assert network is not None
     return network
+
+
+def check_definitions(text: SourceText) -> list[Diagnostic]:
+    """Warnings about a list of definitions that stands alone, by names only; raises `DiagnosticError`."""
+    record = parse_members(text)
+    diagnostics = Diagnostics()
+    evaluator = Evaluator(load_library(), NetworkBuilder(ElementType.FLOAT32, Session(), diagnostics))
+    return evaluator.check_names(record)
 
 
 def _build(

@@ -7,10 +7,17 @@ from collections.abc import Sequence
 
 from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
+from graphc.ir.types import MAX_RANK
 from graphc.network import explain
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
 from graphc.network.special import Delay
 from graphc.ops.sources import LearnableParameter
+
+# A pass finds what earlier ones did not only where a shape comes back through a delay. Models need two or three; what
+# is not found after so many, as in s = Splice ((x : PastValue (0, s))), never is.
+_MOST_PASSES = 100
+
+_MOST_ELEMENTS = 1 << 40
 
 
 def infer(network: Network, diagnostics: Diagnostics) -> None:
@@ -57,20 +64,26 @@ class _Inference:
         self._failed = failed
 
     def run(self) -> None:
-        while self._pass():
-            pass
+        changed = self._pass()
+        for _ in range(_MOST_PASSES):
+            if not changed:
+                break
+            changed = self._pass()
+        if changed:
+            self._fail(changed[0], ShapeError(f"the shape grows without end, to {changed[0].type} and beyond"))
         for node in self._order:
             if not self._silent(node):
                 self._final(node)
 
-    def _pass(self) -> bool:
-        """Visit every node once; whether anything changed."""
-        changed = False
+    def _pass(self) -> list[NetworkNode]:
+        """Visit every node once; those of which more is known now."""
+        changed = []
         for node in self._order:
             if self._silent(node):
                 continue
             try:
-                changed |= self._visit(node)
+                if self._visit(node):
+                    changed.append(node)
             except ShapeError as error:
                 self._fail(node, error)
         return changed
@@ -83,6 +96,8 @@ class _Inference:
             node.type = _boundless(self._element)
         else:
             node.type = node.op.infer(*self._operand_types(node))
+        if node.type.rank > MAX_RANK:
+            raise ShapeError(f"the result has {node.type.rank} axes, at most {MAX_RANK} are possible")
         return changed or node.type != before
 
     def _offer(self, node: NetworkNode) -> bool:
@@ -110,6 +125,8 @@ class _Inference:
                 raise ShapeError(f"the shape {node.type} of the result cannot be inferred")
             if node.type.size == 0:
                 raise ShapeError(f"the result {node.type} has no elements")
+            if node.type.size > _MOST_ELEMENTS:
+                raise ShapeError(f"the result {node.type} has {node.type.size:.1e} elements, which no memory holds")
         except ShapeError as error:
             self._fail(node, error)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
 from graphc.ir import GROUPS, Op
 from graphc.ir.attributes import AttributeFault, convert_attributes
+from graphc.ir.types import MAX_RANK
 from graphc.network.network import NetworkNode
 from graphc.script.host import HostRecord
 from graphc.script.values import ArrayValue, BoolVector, IntVector, SizeVector, TensorShape, describe, flatten
 
 V = TypeVar("V", float, str, bool)
 
+# what the index arithmetic of every device can hold
+MAX_DIM = (1 << 31) - 1
+
+_COUNTS_AXES = re.compile("axis|rank")
 _LEGACY_TAGS = {"criteria": "criterion", "eval": "evaluation"}
 
 
@@ -32,12 +38,25 @@ def attributes(cls: type[Op], record: HostRecord) -> dict[str, Any]:
 def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRecord | None, span: Span) -> Op:
     """The operator with its attributes; ``name`` identifies it where operators of its class are never merged."""
     try:
-        return cls(**convert_attributes(cls, {**given, "name": name} if cls.identified else given))
+        return make(cls, given, name)
     except AttributeFault as fault:
         blamed = span
         if record is not None and fault.attribute is not None and fault.attribute in given:
             blamed = record.own_span(fault.attribute)
         raise DiagnosticError(Diagnostic("GC0406", fault.message, blamed, hint=fault.hint)) from None
+
+
+def make(cls: type[Op], given: Mapping[str, Any], name: str) -> Op:
+    """The operator with its attributes; raises `AttributeFault`."""
+    op = cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
+    for field, author in cls.attribute_names().items():
+        value = getattr(op, field)
+        # an axis of a million would be a tuple of a million ones in many a shape rule
+        if type(value) is int and _COUNTS_AXES.search(field) and abs(value) > MAX_RANK:
+            raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", author)
+        if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
+            raise AttributeFault(f"{author} of {cls.names[0]} is out of range", author)
+    return op
 
 
 def plain(value: Any, what: str, span: Span) -> Any:
@@ -88,8 +107,11 @@ def shape(record: HostRecord, name: str) -> tuple[int | None, ...]:
         if isinstance(dim, (bool, str)) or not float(dim).is_integer() or dim < 0:
             shown = describe(dim) if isinstance(dim, (bool, str)) else f"{dim:g}"
             raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {shown}, not a whole number from 0 on", span))
-    if not dims:
-        raise DiagnosticError(Diagnostic("GC0406", "a shape without dimensions: at least one is needed", span))
+        if dim > MAX_DIM:
+            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {dim:g}, at most {MAX_DIM} is possible", span))
+    if not 0 < len(dims) <= MAX_RANK:
+        message = f"a shape has {len(dims)} dimensions, not 1 to {MAX_RANK}"
+        raise DiagnosticError(Diagnostic("GC0406", message, span))
     return tuple(int(d) or None for d in dims)
 
 

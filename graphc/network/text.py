@@ -18,10 +18,11 @@ from typing import Any
 
 from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, suggest
 from graphc.ir import GROUPS, ElementType, Op, ShapeError, TensorType, check_arity
-from graphc.ir.attributes import AttributeFault, convert_attributes, format_attributes
+from graphc.ir.attributes import AttributeFault, format_attributes
 from graphc.ir.notation import Call, Definition, Directive, Place, Reference, Statement, format_name, format_type
 from graphc.network.inference import infer
 from graphc.network.network import Network, NetworkNode
+from graphc.network.reading import make
 from graphc.network.special import network_operator
 
 
@@ -139,8 +140,7 @@ class _Reader:
             self._error(f"there is no operation {call.operation}", call)
             return None
         try:
-            given = {a.name: a.value for a in call.attributes}
-            return cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
+            return make(cls, {a.name: a.value for a in call.attributes}, name)
         except AttributeFault as fault:
             blamed = next((a for a in call.attributes if a.name == fault.attribute), call)
             self._error(fault.message, blamed, fault.hint)

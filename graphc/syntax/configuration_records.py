@@ -59,6 +59,8 @@ class ConfigurationContext:
     directory: Path = Path()
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     resolving: list[tuple[ConfigurationRecord, str]] = field(default_factory=list)
+    # nothing will be executed, so an undefined `$name$` is only worth a warning where a default can stand in
+    is_tolerant: bool = False
 
 
 class ConfigurationRecord:
