@@ -45,6 +45,17 @@ def _replacing(path: Path, mode: str) -> Iterator[IO[str] | IO[bytes]]:
     _sync_folder(path.parent)
 
 
+def why(error: OSError) -> str:
+    """Why the system refused, in its own words but lower case, and without its riddle about folders."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return f"{_file_on_the_way(Path(error.filename))} is a file, not a folder" if error.filename else "not a folder"
+    return (error.strerror or str(error)).lower()
+
+
+def _file_on_the_way(path: Path) -> Path:
+    return next((p for p in (path, *path.parents) if p.is_file()), path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

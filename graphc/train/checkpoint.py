@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
+from graphc.files import why
 
 Array = npt.NDArray[Any]
 LearnerState = Mapping[str, Mapping[str, Array]]
@@ -83,9 +84,8 @@ def _save(path: Path, tensors: Mapping[str, Array], metadata: dict[str, str]) ->
     try:
         _replace(path, data)
     except OSError as error:
-        reason = error.strerror or str(error)
         hint = "choose another modelPath or free space; what was there before is unchanged"
-        raise RunError(Diagnostic("GC0703", f"cannot write {path}: {reason.lower()}", hint=hint)) from error
+        raise RunError(Diagnostic("GC0703", f"cannot write {path}: {why(error)}", hint=hint)) from error
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -121,7 +121,7 @@ def _load(path: Path, wanted: str, kind: str) -> tuple[dict[str, Array], dict[st
     except FileNotFoundError as error:
         raise _unreadable(path, f"there is no {kind} file {path}") from error
     except OSError as error:
-        raise _unreadable(path, f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+        raise _unreadable(path, f"cannot read {path}: {why(error)}") from error
     except (SafetensorError, ValueError, TypeError) as error:
         raise _unreadable(path, f"{path} is damaged or no {kind} file") from error
     found = metadata.get(_FORMAT, "")
