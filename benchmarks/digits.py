@@ -2,10 +2,10 @@
 
     python -m benchmarks.digits [mlp convnet …]
 
-graphc runs the real file, with its reader, schedules, metrics, progress reports and checkpoints; its time of an epoch is
-the one it reports. After each of its epochs the hand-written loop trains one on the same images in the same process,
+graphc runs the real file, with its reader, schedules, metrics, progress reports and checkpoints; its time of an epoch
+is the one it reports. After each of its epochs the hand-written loop trains one on the same images in the same process,
 under the same allocator settings, so both see the same machine. The ratio is throughput of graphc over theirs, of five
-pairs of equally many epochs; above 1 graphc is faster. Rows for PyTorch appear where it is installed.
+pairs of equally many epochs; above 1 graphc is faster.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 from graphc.actions.events import EpochFinished, Event
 from graphc.actions.run import run
 from graphc.backend import load as load_backend
-from graphc.syntax.configuration import default_presets, load_configuration
 from graphc.config.experiment import read_experiment
+from graphc.syntax.configuration import default_presets, load_configuration
 
 load_backend("xla")  # sets the allocator before jax is there
 
@@ -90,7 +90,7 @@ class Interleaved:
 
 def measure(name: str) -> None:
     epochs = WARM_UP + PAIRS * EPOCHS[name]
-    watcher = Interleaved({"plain JAX": plain(name), **torch_rows(name)})
+    watcher = Interleaved({"plain JAX": plain(name)})
     with tempfile.TemporaryDirectory() as folder:
         overrides = ["command=Train", f"OutputDir={folder}", "stderr=", f"Train=[SGD=[maxEpochs={epochs}]]"]
         file = str(MODELS / f"{name}.cntk")
@@ -110,15 +110,6 @@ def measure(name: str) -> None:
 def blocks(seconds: list[float], name: str) -> list[float]:
     kept, size = seconds[WARM_UP:], EPOCHS[name]
     return [sum(kept[i : i + size]) for i in range(0, len(kept), size)]
-
-
-def torch_rows(name: str) -> dict[str, Train]:
-    try:
-        from benchmarks import plain_torch  # PyTorch is no dependency
-    except ImportError:
-        return {}
-    x, y = images()
-    return {"PyTorch": plain_torch.epoch(name, x, y, BATCH)}
 
 
 def main(arguments: list[str]) -> Any:

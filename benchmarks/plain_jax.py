@@ -88,9 +88,9 @@ FORWARD: Mapping[str, Callable[..., Any]] = {"logistic": logistic, "mlp": mlp, "
 
 def initial(name: str) -> tuple[Arrays, Arrays]:
     """Parameters and their momentum."""
-    rng = np.random.default_rng(0)
-    values = {n: rng.normal(0, 1 / np.sqrt(np.prod(s[:-1])), s) if len(s) > 1 else np.zeros(s) for n, s in SHAPES[name].items()}
-    return {n: jnp.asarray(v, jnp.float32) for n, v in values.items()}, {n: jnp.zeros(s) for n, s in SHAPES[name].items()}
+    rng, shapes = np.random.default_rng(0), SHAPES[name].items()
+    drawn = {n: rng.normal(0, 1 / np.sqrt(np.prod(s[:-1])), s) if len(s) > 1 else np.zeros(s) for n, s in shapes}
+    return {n: jnp.asarray(v, jnp.float32) for n, v in drawn.items()}, {n: jnp.zeros(s) for n, s in shapes}
 
 
 def step(name: str) -> Callable[..., tuple[Arrays, Arrays]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
@@ -96,7 +97,7 @@ def _draw_jax(name: str, seed: int) -> Any:
         word = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "little")
         size, width = math.prod(dims), initializer.width(dims)
         # float32 numbers widened afterwards: a float64 model starts where its float32 twin does
-        key = jax.random.wrap_key_data(np.array([word >> 32, word & 0xFFFFFFFF], np.uint32))
+        key = jax.random.wrap_key_data(jnp.array([word >> 32, word & 0xFFFFFFFF], np.uint32))
         if initializer.kind == "TruncNormal":
             drawn = jax.random.truncated_normal(key, -_TRUNCATION, _TRUNCATION, (size,), np.float32)
         elif initializer.kind in NORMAL_KINDS:

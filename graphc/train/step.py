@@ -188,8 +188,8 @@ class TrainingStep:
         step = partial(self._step, full, fixed=fixed, columns=columns, tables=tables)
         if together == 1:
             return step(carry)
-        unroll = together if _loops_badly(self.graph) else 1
-        return jax.lax.scan(lambda c, _: (step(c), None), carry, None, length=together, unroll=unroll)[0]
+        # a loop even where it is slow: unrolled, XLA would fuse across steps and round otherwise
+        return jax.lax.scan(lambda c, _: (step(c), None), carry, None, length=together)[0]
 
     def _step(self, full: bool, carry: _Carry, *, fixed: Any, columns: Any, tables: Any) -> _Carry:
         at = carry.at
@@ -227,9 +227,6 @@ def _own(tree: Any, device: Any) -> Any:
 
 
 def _minibatches_per_dispatch(graph: Graph) -> int:
-    return 1 if _loops_badly(graph) else DENSE_MINIBATCHES_PER_DISPATCH
-
-
-def _loops_badly(graph: Graph) -> bool:
     # XLA's CPU convolutions inside a loop are many times slower than outside.
-    return any(node.op.family in ("convolution", "pooling") for node in graph.nodes)
+    loops_badly = any(node.op.family in ("convolution", "pooling") for node in graph.nodes)
+    return 1 if loops_badly else DENSE_MINIBATCHES_PER_DISPATCH

@@ -15,8 +15,20 @@ from graphc.backends.reference import gradients
 from graphc.backends.reference.evaluate import FLOAT64
 from graphc.ir import Graph, Node, Op
 from graphc.ir.node import REGISTRY
-from graphc.ops import convolution, criteria, elementwise, normalization, pooling, products, random, reductions
-from graphc.ops import shaping, softmax, statistics, unary
+from graphc.ops import (
+    convolution,
+    criteria,
+    elementwise,
+    normalization,
+    pooling,
+    products,
+    random,
+    reductions,
+    shaping,
+    softmax,
+    statistics,
+    unary,
+)
 from graphc.ops.sources import InputValue, LearnableParameter
 
 XLA = load("xla")
@@ -134,13 +146,9 @@ CASES = [
     case(pooling.MaxPooling(2, 2, 2, 2, "HWC"), "3 6 4 *", whole=True),
     case(pooling.AveragePooling(3, 2, 2, 2), "6 4 3 *"),
     *(
-        case(bn(spatial=spatial, **more), x, *STATISTICS, low=0.5, training=training)
+        case(bn(spatial, constant, blend), x, *STATISTICS, low=0.5, training=training)
         for spatial, x in ((True, "4 3 2 *"), (False, "2 *"))
-        for training, more in (
-            (False, {}),
-            (True, {"normalization_time_constant": 4.0}),
-            (True, {"normalization_time_constant": -1.0, "blend_time_constant": 6.0}),
-        )
+        for training, constant, blend in ((False, 0.0, 0.0), (True, 4.0, 0.0), (True, -1.0, 6.0))
     ),
     *(
         case(op(spatial=spatial, normalization_time_constant=4.0), x, *STATISTICS, low=0.5, training=True)
@@ -207,9 +215,7 @@ def check(c: Case, count: int | None = None) -> None:
 
     found, value = jax.jit(jax.grad(weighted, argnums=(0, 1), has_aux=True))(parameters, feeds)
     np.testing.assert_allclose(real(graph, value, count), real(graph, expected, count), rtol=2e-5, atol=2e-5)
-    wanted = gradients(
-        graph, "y", values, parameters, feeds, environment, training=c.training, cotangent=weight
-    )
+    wanted = gradients(graph, "y", values, parameters, feeds, environment, training=c.training, cotangent=weight)
     for name, g in {**found[0], **found[1]}.items():
         shown = np.asarray(g)[:count] if name in feeds else np.asarray(g)
         reference = wanted[name][:count] if name in feeds else wanted[name]
@@ -218,5 +224,3 @@ def check(c: Case, count: int | None = None) -> None:
 
 def test_every_operator_has_a_case() -> None:
     assert set(REGISTRY.values()) - {type(c.op) for c in CASES} == NOT_LOWERED
-
-

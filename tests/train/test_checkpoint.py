@@ -97,12 +97,12 @@ def retold(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"network text", b"another text"))
 
 
-DAMAGES: list[tuple[Callable[[Path], None], str]] = [
+DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (truncated, "damaged"),
     (flipped, "checksum"),
     (retold, "checksum"),
-    (lambda p: p.write_bytes(b"") and None, "damaged"),
-    (lambda p: p.write_text("not a model at all") and None, "damaged"),
+    (lambda p: p.write_bytes(b""), "damaged"),
+    (lambda p: p.write_text("not a model at all"), "damaged"),
     (lambda p: save_file({"w": np.ones(2)}, p), "not written by graphc"),
     (lambda p: save_checkpoint(p, STATE), "calls itself 'graphc checkpoint 1'"),
     (Path.unlink, "there is no model file"),
@@ -110,7 +110,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES)
-def test_unusable_file_is_diagnosed(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+def test_unusable_file_is_diagnosed(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
     path = tmp_path / "m"
     save_model(path, VALUES, "network text")
     damage(path)

@@ -47,7 +47,9 @@ def with_criteria(z: Node, element: ElementType = ElementType.FLOAT32) -> Graph:
 
 def dense(element: ElementType = ElementType.FLOAT32, dropout: bool = False) -> Graph:
     x = InputValue("features", (4, 4, 1), element=element)()
-    h = RectifiedLinear()(Plus()(Times()(weights("W", 5, 4, 4, 1, element=element), x), weights("b", 5, element=element)))
+    h = RectifiedLinear()(
+        Plus()(Times()(weights("W", 5, 4, 4, 1, element=element), x), weights("b", 5, element=element))
+    )
     h = Dropout("drop")(h) if dropout else h
     return with_criteria(Times()(weights("V", CLASSES, 5, element=element), h), element)
 
@@ -72,7 +74,10 @@ def normalised() -> Graph:
 def columns(element: ElementType = ElementType.FLOAT32) -> dict[str, DenseColumn]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(SAMPLES, 16)).astype(element.value)
-    return {"features": DenseColumn(x), "labels": DenseColumn(np.eye(CLASSES, dtype=x.dtype)[rng.integers(0, 3, SAMPLES)])}
+    return {
+        "features": DenseColumn(x),
+        "labels": DenseColumn(np.eye(CLASSES, dtype=x.dtype)[rng.integers(0, 3, SAMPLES)]),
+    }
 
 
 def minibatches(size: int = 4) -> Minibatches:
@@ -88,9 +93,7 @@ def train(graph: Graph, epochs: int = 1, **more: Any) -> tuple[TrainingStep, Tra
     data = to_device_of(step, element)
     for number in range(epochs):
         plan = minibatches()
-        epoch = step.epoch(
-            plan, learning_rate=0.05, momentum_per_sample=0.8, settings=settings, seed=5, epoch=number
-        )
+        epoch = step.epoch(plan, learning_rate=0.05, momentum_per_sample=0.8, settings=settings, seed=5, epoch=number)
         state = step.run(step.begin(state), data, epoch, 0, len(plan))
     return step, state
 
@@ -222,9 +225,15 @@ def test_evaluation_does_not_depend_on_the_minibatch_size(size: int) -> None:
     plan = Minibatches.of([np.arange(i, min(i + size, SAMPLES)) for i in range(0, SAMPLES, size)], size)
     table = step.table(plan)
     feeds = {"features": columns()["features"].values, "labels": columns()["labels"].values}
-    expected = load("reference").function(graph)(initialise(graph, 3), {
-        n: feeds[n].reshape(SAMPLES, *reversed(node.type.dims)) for n, node in inputs(graph).items()
-    }, Environment()).outputs
+    expected = (
+        load("reference")
+        .function(graph)(
+            initialise(graph, 3),
+            {n: feeds[n].reshape(SAMPLES, *reversed(node.type.dims)) for n, node in inputs(graph).items()},
+            Environment(),
+        )
+        .outputs
+    )
     sums = step.totals(values, data, table).sums
     assert sums == {n: pytest.approx(float(expected[n].sum()), rel=1e-4, abs=1e-4) for n in ("ce", "errs", "z")}
     shown = np.concatenate([part["z"] for part in step.outputs(values, data, table)])
