@@ -60,10 +60,12 @@ def _inputs(arguments: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _check(arguments: Sequence[str], language: str | None) -> Diagnostics:
+    """What is wrong, in order of the text."""
     try:
-        return check_any(arguments, language).found
+        found = check_any(arguments, language).found.found
     except DiagnosticError as error:
-        return Diagnostics(list(error.diagnostics))
+        found = list(error.diagnostics)
+    return Diagnostics(sorted(found, key=_place))
 
 
 def _name(arguments: Sequence[str]) -> str:
@@ -81,7 +83,7 @@ def _report(name: str, found: Diagnostics, ok: bool, *, as_json: bool) -> None:
         }
         print(json.dumps(entry))
         return
-    for diagnostic in sorted(found.found, key=_place):
+    for diagnostic in found.found:
         print(diagnostic.render(), end="\n\n", file=sys.stderr)
     print(f"{name}: {_verdict(found)}")
 

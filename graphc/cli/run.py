@@ -12,7 +12,8 @@ from typing import TextIO
 from graphc.backend import load as load_backend
 from graphc.cli.arguments import Parser, load, make_parser
 from graphc.config.experiment import Experiment, RootSettings, read_experiment
-from graphc.diagnostics import Diagnostic, RunError
+from graphc.diagnostics import RunError, Span
+from graphc.ui.guard import unwritable
 
 
 def parser() -> Parser:
@@ -51,7 +52,7 @@ def execute(options: argparse.Namespace, *, plain: bool) -> int:
     arguments = ("graphc", *sys.argv[1:])
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(_log(experiment.settings, experiment))
-        metrics = stack.enter_context(_opened(Path(options.metrics), "--metrics")) if options.metrics else None
+        metrics = stack.enter_context(_opened(Path(options.metrics), "metrics")) if options.metrics else None
         faces = observers(log, metrics, experiment.settings, plain=plain)
         stack.callback(faces.stop)
         run_experiment(
@@ -72,7 +73,8 @@ def _log(settings: RootSettings, experiment: Experiment) -> Iterator[TextIO | No
     if path is None:
         yield None
         return
-    with _opened(path, "stderr", append=settings.append_log_file) as stream:
+    place = settings.spans.get("stderr")
+    with _opened(path, "log", place, append=settings.append_log_file) as stream:
         yield stream
 
 
@@ -86,12 +88,16 @@ def log_path(settings: RootSettings, experiment: Experiment) -> Path | None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, what: str, *, append: bool = False) -> Iterator[TextIO]:
+def _opened(path: Path, what: str, place: Span | None = None, *, append: bool = False) -> Iterator[TextIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a" if append else "w", encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RunError(Diagnostic("GC0004", f"{what}: {path} cannot be written: {reason}")) from error
-    with stream:
+        raise RunError(unwritable(what, path, error, place)) from error
+    try:
         yield stream
+    except BaseException:
+        with contextlib.suppress(OSError):  # of what could not be written before, and is told already
+            stream.close()
+        raise
+    stream.close()

@@ -1,0 +1,90 @@
+"""Files say by their contents what they are; every form of report says the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graphc.cli.languages import language_of
+from graphc.cli.main import main
+
+LIBRARY = Path(__file__).parents[2] / "graphc" / "script" / "library"
+
+CONFIGURATION = """
+command = Train
+deviceId = $DeviceId$
+Train = {{
+    action = "train" ; modelPath = "$Out$/m"
+    BrainScriptNetworkBuilder = {network}
+    SGD = {{ maxEpochs = 1 ; learningRatesPerSample = 0.1 }}
+    reader = {{ file = "x" ; input = {{ x = {{ dim = 3 ; format = "dense" }} }} }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("# a network\n{ x = Input {3} }", "bs"),
+        ("(BS.Network.Load ('m'))", "bs"),
+        ("f (x) = x => x", "bs"),
+        ("command = Train\nTrain = [ action = train ]", "cntk"),
+        ("precision = float", "cntk"),
+        ("load = macros\nrun = net\nmacros = [ FF (x, w) { t = Times (w, x) } ]", "ndl"),
+        ("m1 = LoadModel (x.dnn, format=cntk)\nSaveModel (m1, y.dnn)", "mel"),
+    ],
+)
+def test_the_contents_tell(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+def test_every_file_of_the_library_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted(map(str, LIBRARY.glob("*.bs")))
+    assert main(["check", "--lang", "bs", "--strict", *files]) == 0
+    assert capsys.readouterr().out.count(": ok") == len(files)
+
+
+def test_other_languages_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.ndl"
+    path.write_text("x = Input (3)\n")
+    assert main(["check", "--lang", "ndl", str(path)]) == 2
+    assert "error[GC0525]: checking NDL files is not implemented yet" in capsys.readouterr().err
+
+
+def test_undefined_names_that_no_network_needs_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.cntk"
+    path.write_text(CONFIGURATION.format(network="{ x = Input {3} ; z = Tanh (x) ; criterionNodes = (z) }"))
+    assert main(["check", "--json", str(path)]) == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert entry["ok"] is True
+    assert [(w["code"], w["line"]) for w in entry["warnings"]] == [("GC0112", 3), ("GC0111", 5)]
+
+
+def test_a_network_of_a_command_that_cannot_be_read_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.cntk"
+    path.write_text(CONFIGURATION.format(network="{ x = Input {3} ; z = Tahn (x) ; y = Sigmoid (x, 2) }"))
+    assert main(["check", "--sarif", str(path)]) == 2
+    log = json.loads(capsys.readouterr().out)
+    (run,) = log["runs"]
+    found = [(r["level"], r["ruleId"], _start(r)) for r in run["results"]]
+    assert ("error", "GC0301", (6, 55)) in found
+    assert ("error", "GC0302", (6, 70)) in found
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {r["ruleId"] for r in run["results"]}
+
+
+def test_a_network_alone_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.bs"
+    path.write_text("{ x = Input {3} ; z = LinearLayer {2} (x) ; outputNodes = (z) }")
+    assert main(["compile", "--json", str(path)]) == 0
+    (network,) = json.loads(capsys.readouterr().out)["networks"]
+    assert network["parameters"] == 8
+    assert network["nodes"]["z"] == ["Plus", [2, "*"]]
+
+
+def _start(result: dict) -> tuple[int, int]:
+    region = result["locations"][0]["physicalLocation"]["region"]
+    return region["startLine"], region["startColumn"]
