@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -367,6 +368,17 @@ class RunError(DiagnosticError):
     """The work failed while running (exit status 1): training diverged, disk full, output not writable."""
 
     exit_status = 1
+
+
+@contextlib.contextmanager
+def placing(span: Span | None) -> Iterator[None]:
+    """Errors from within that know no position get this one: who asked for the work knows where it was asked for."""
+    try:
+        yield
+    except DiagnosticError as error:
+        if span is None or all(d.span for d in error.diagnostics):
+            raise
+        raise type(error)(*(d if d.span else replace(d, span=span) for d in error.diagnostics)) from error
 
 
 @dataclass

@@ -10,7 +10,7 @@ from graphc.actions.events import Found, Noted, Observer
 from graphc.actions.networks import Networks
 from graphc.config.commands import NetworkSource
 from graphc.config.experiment import Experiment, RootSettings
-from graphc.diagnostics import Diagnostic, Diagnostics
+from graphc.diagnostics import Diagnostic, Diagnostics, Span
 from graphc.network.network import Network
 from graphc.network.session import Session
 
@@ -47,6 +47,11 @@ class RunContext:
     @property
     def device(self) -> str | int:
         return self.settings.device_id if self.options.device is None else self.options.device
+
+    @property
+    def device_place(self) -> Span | None:
+        """Where the configuration says which device; none where the command line does."""
+        return self.settings.spans.get("deviceId") if self.options.device is None else None
 
     @property
     def generator(self) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy.typing as npt
 
+from graphc.actions.context import RunContext
 from graphc.actions.events import Criterion
 from graphc.actions.feeding import Data
 from graphc.actions.parameters import completed
-from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, placing
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
@@ -29,9 +30,10 @@ class Evaluator:
     operations: Mapping[str, str]
 
     @staticmethod
-    def of(network: Network, roots: Sequence[str], data: Data, device: str | int) -> Evaluator:
+    def of(network: Network, roots: Sequence[str], data: Data, context: RunContext) -> Evaluator:
         graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
-        step = EvaluationStep(graph, roots, device=device)
+        with placing(context.device_place):
+            step = EvaluationStep(graph, roots, device=context.device)
         operations = {name: network[name].operation for name in roots}
         return Evaluator(step, data, to_device(step.graph, data.columns, step.device), operations)
 
@@ -47,10 +49,10 @@ class Evaluator:
         return tuple(found), len(minibatches)
 
 
-def require_scalars(network: Network, names: Sequence[str]) -> None:
+def require_scalars(network: Network, names: Sequence[str], place: Span | None) -> None:
     """Only nodes with one element a sample can be scored; raises `DiagnosticError`."""
     wrong = [n for n in map(network.__getitem__, names) if n.type is not None and n.type.size != 1]
     if wrong:
         raise DiagnosticError(
-            *(Diagnostic("GC0416", f"{n.name} is {n.type}, only scalars can be scored", n.span) for n in wrong)
+            *(Diagnostic("GC0416", f"{n.name} is {n.type}, only scalars can be scored", place) for n in wrong)
         )

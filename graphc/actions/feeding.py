@@ -13,7 +13,7 @@ from graphc.config.reader import ReaderSettings
 from graphc.data.columns import Column, SparseColumn
 from graphc.data.minibatches import Minibatch
 from graphc.data.reader import Reader, open_reader
-from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.diagnostics import Diagnostic, DiagnosticError, placing
 from graphc.ir import Storage
 from graphc.network.network import Network
 from graphc.train.feeds import Minibatches
@@ -44,7 +44,8 @@ class Data:
 
 def open_data(settings: ReaderSettings, network: Network, roots: Sequence[str], seed: int) -> Data:
     """The data for the inputs below the named nodes; raises `DiagnosticError`."""
-    reader = open_reader(settings, wanted_inputs(inputs_below(network, roots)), seed=seed)
+    with placing(settings.spans.get("file", settings.span)):
+        reader = open_reader(settings, wanted_inputs(inputs_below(network, roots)), seed=seed)
     _require_equal_lengths(reader, settings)
     columns = {name: stream.column for name, stream in reader.streams.items()}
     return Data(reader, columns, {name: _storage(column) for name, column in columns.items()})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from graphc.actions.context import RunContext
 from graphc.actions.networks import network_from_text
 from graphc.actions.parameters import Values, initial_values
 from graphc.config.commands import Builder, TestCommand, WriteCommand
-from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, placing, suggest
 from graphc.network.network import Network
+from graphc.syntax.configuration import ConfigurationRecord
 from graphc.train.checkpoint import load_model
 
 
@@ -22,12 +24,29 @@ def network_and_values(command: TestCommand | WriteCommand, context: RunContext)
     assert source.model_path is not None
     path = Path(source.model_path)
     if not path.exists():
-        raise DiagnosticError(_missing(path, command))
-    model = load_model(path)
+        raise DiagnosticError(_missing(path, command, context.experiment.root))
+    with placing(source.span):
+        model = load_model(path)
     return network_from_text(model.network, model.values, path), dict(model.values)
 
 
-def _missing(path: Path, command: TestCommand | WriteCommand) -> Diagnostic:
+def _missing(path: Path, command: TestCommand | WriteCommand, root: ConfigurationRecord) -> Diagnostic:
+    trainer = _trainer(path, root)
     close = suggest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
-    hint = f"did you mean {path.parent / close}?" if close else "train it first"
+    if trainer:
+        hint = f"train it first: command={trainer}"
+    else:
+        hint = f"did you mean {path.parent / close}?" if close else "train it first"
     return Diagnostic("GC0001", f"model file {path} does not exist", command.network.span, hint=hint)
+
+
+def _trainer(path: Path, root: ConfigurationRecord) -> str | None:
+    """Name of the section, whether it is to run or not, that trains the model."""
+    for name in root.own_keys():
+        with contextlib.suppress(DiagnosticError):  # of variables and of sections that are wrong in other ways
+            section = root.record(name)
+            action, model = section.get("action"), section.get("modelPath")
+            trains = action is not None and action.string() in ("train", "trainRNN")
+            if trains and model is not None and Path(model.string()) == path:
+                return name
+    return None

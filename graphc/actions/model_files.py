@@ -43,6 +43,6 @@ class ModelFiles:
 
 def _modified(path: Path) -> int | None:
     try:
-        return path.stat().st_mtime_ns
+        return path.stat().st_mtime_ns if path.is_file() else None
     except OSError:
         return None

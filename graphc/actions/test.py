@@ -19,7 +19,8 @@ _DEFAULTS = "evalNodeNames are not specified, using all the default evalnodes an
 def test(command: TestCommand, context: RunContext) -> None:
     network, values = network_and_values(command, context)
     found = Diagnostics()
-    names = known_nodes(network, command.eval_node_names, command.spans.get("evalNodeNames", command.span), found)
+    place = command.spans.get("evalNodeNames", command.span)
+    names = known_nodes(network, command.eval_node_names, place, found)
     context.warn(command.name, found.warnings)
     if not command.eval_node_names:
         context.observer.handle(Noted(command.name, _DEFAULTS))
@@ -27,12 +28,12 @@ def test(command: TestCommand, context: RunContext) -> None:
         names = list(dict.fromkeys(names))
     if not names:
         hint = "list nodes in evaluationNodes or criterionNodes, or name them in evalNodeNames"
-        raise DiagnosticError(Diagnostic("GC0415", "the network has no node to evaluate", command.span, hint=hint))
-    require_scalars(network, names)
+        raise DiagnosticError(Diagnostic("GC0415", "the network has no node to evaluate", place, hint=hint))
+    require_scalars(network, names, place)
     data = open_data(command.reader, network, names, context.seed)
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
-    evaluator = Evaluator.of(network, names, data, context.device)
+    evaluator = Evaluator.of(network, names, data, context)
     criteria, minibatches = evaluator.score(values, command.minibatch_size.value(0), command.epoch_size)
     seconds = time.perf_counter() - started
     context.observer.handle(FinalResults(command.name, "test", minibatches, criteria, seconds))

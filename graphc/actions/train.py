@@ -26,7 +26,7 @@ from graphc.actions.parameters import Values, completed, count, initial_values
 from graphc.actions.progress import Progress
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
-from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span
+from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
 from graphc.ir import Graph, users
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
@@ -71,6 +71,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
     """Run the command, from scratch or from where an earlier run stopped."""
     sgd = command.sgd
     files = ModelFiles(Path(command.model_path), sgd.max_epochs)
+    _require_no_folder(command)
     finished = files.last_finished() if command.make_mode else None
     if finished is not None and finished == sgd.max_epochs:
         context.observer.handle(NothingToDo(command.name, files.model(finished)))
@@ -82,7 +83,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
     validation = _validation(training)
     _announce(training, step, files.model(finished) if finished is not None else None)
     if finished is None:
-        save_model(files.model(0), training.values, format_network(training.network))
+        _save_model(training, 0)
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
     for epoch in range((finished or 0) + 1, sgd.max_epochs + 1):
@@ -103,7 +104,8 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
         network = context.build(command.name, command.network, command.trace_level)
         values = initial_values(network, context.seed, context.generator)
     else:
-        model = load_model(files.model(finished))
+        with placing(command.spans.get("modelPath")):
+            model = load_model(files.model(finished))
         values = dict(model.values)
         network = network_from_text(model.network, values, files.model(finished))
         checkpoint = _checkpoint(command, context, files, finished)
@@ -127,20 +129,22 @@ def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, e
         message = "Checkpoint file is missing. Parameter-learning state (such as momentum) will be reset."
         context.warn(command.name, [_warning("GC0704", f"{message} ({path})", command.spans.get("modelPath"))])
         return None
-    return load_checkpoint(path)
+    with placing(command.spans.get("modelPath")):
+        return load_checkpoint(path)
 
 
 def _step(training: Training, data: Data) -> TrainingStep:
     sgd, network = training.command.sgd, training.network
     graph = optimise(to_graph(network, training.roots, storages=data.storages))
-    return TrainingStep(
-        graph,
-        training.criterion,
-        training.evaluations,
-        learner=_learner(sgd),
-        exempt=_exempt(network, sgd),
-        device=training.context.device,
-    )
+    with placing(training.context.device_place):
+        return TrainingStep(
+            graph,
+            training.criterion,
+            training.evaluations,
+            learner=_learner(sgd),
+            exempt=_exempt(network, sgd),
+            device=training.context.device,
+        )
 
 
 def _learner(sgd: SGDSettings) -> Learner:
@@ -179,7 +183,7 @@ def _validation(training: Training) -> Evaluator | None:
         return None
     data = open_data(reader, training.network, training.roots, training.context.seed)
     training.context.warn(training.section, data.reader.warnings)
-    return Evaluator.of(training.network, training.roots, data, training.context.device)
+    return Evaluator.of(training.network, training.roots, data, training.context)
 
 
 def _announce(training: Training, step: TrainingStep, resumed_from: Path | None) -> None:
@@ -346,8 +350,21 @@ def _stop(training: Training, epoch: int, rate: float) -> None:
         f"{sgd.min_learning_rate_per_sample:.8g}. Training complete."
     )
     training.context.observer.handle(Noted(training.section, text))
-    save_model(files.model(sgd.max_epochs), training.values, format_network(training.network))
+    _save_model(training, sgd.max_epochs)
     training.context.observer.handle(ModelSaved(training.section, files.model(sgd.max_epochs)))
+
+
+def _save_model(training: Training, epoch: int) -> None:
+    with placing(training.command.spans.get("modelPath")):
+        save_model(training.files.model(epoch), training.values, format_network(training.network))
+
+
+def _require_no_folder(command: TrainCommand) -> None:
+    """The final model comes last: that its name is taken must not show only then."""
+    if Path(command.model_path).is_dir():
+        message = f"cannot write {command.model_path}: it is a folder"
+        hint = f"name a file in it, such as {Path(command.model_path) / 'model'}"
+        raise RunError(Diagnostic("GC0703", message, command.spans.get("modelPath"), hint=hint))
 
 
 def _warning(code: str, message: str, span: Span | None) -> Diagnostic:
@@ -363,8 +380,9 @@ def _save(training: Training, state: TrainingState, epoch: int) -> None:
         "randomSeed": training.context.seed,
         "randomGenerator": training.context.generator,
     }
-    save_checkpoint(files.checkpoint(epoch), Checkpoint(state.learner(), progress))
-    save_model(files.model(epoch), training.values, format_network(training.network))
+    with placing(training.command.spans.get("modelPath")):
+        save_checkpoint(files.checkpoint(epoch), Checkpoint(state.learner(), progress))
+    _save_model(training, epoch)
     if epoch > 1 and not training.command.sgd.keep_check_point_files:
         files.checkpoint(epoch - 1).unlink(missing_ok=True)
     training.context.observer.handle(ModelSaved(training.section, files.model(epoch)))

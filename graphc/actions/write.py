@@ -20,8 +20,8 @@ from graphc.actions.parameters import Values, completed
 from graphc.actions.text_output import Place, TextOutput
 from graphc.config.commands import WriteCommand
 from graphc.data.minibatches import Minibatch
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError
-from graphc.files import atomic_writer
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, placing
+from graphc.files import atomic_writer, why
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
@@ -68,7 +68,8 @@ def _write_all(
     files: Mapping[str, Callable[[npt.NDArray[Any], Place], None]],
 ) -> int:
     graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
-    step = EvaluationStep(graph, names, device=context.device)
+    with placing(context.device_place):
+        step = EvaluationStep(graph, names, device=context.device)
     parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
     taken, minibatches = data.plan(0, command.minibatch_size.value(0), command.epoch_size)
@@ -162,5 +163,4 @@ class _Outputs:
 
 
 def _unwritable(path: str, error: OSError, place: Any) -> Diagnostic:
-    reason = (error.strerror or str(error)).lower()
-    return Diagnostic("GC0004", f"the output {path} cannot be written: {reason}", place)
+    return Diagnostic("GC0004", f"the output {path} cannot be written: {why(error)}", place)

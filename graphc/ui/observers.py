@@ -10,6 +10,7 @@ from graphc.actions.events import Event, Observer
 from graphc.actions.log import CntkLog
 from graphc.actions.metrics import MetricsFile
 from graphc.config.experiment import RootSettings
+from graphc.ui.guard import Guarded
 
 
 class Faces(Observer):
@@ -61,11 +62,12 @@ def observers(log: TextIO | None, metrics: TextIO | None, settings: RootSettings
     """
     found: list[Observer] = []
     if log is not None:
-        found.append(CntkLog(log, settings.timestamping))
+        written = CntkLog(log, settings.timestamping)
+        found.append(Guarded(written, "log", log.name, settings.spans.get("stderr")))
         if plain:
             print(f"Redirecting stderr to file {log.name}", file=sys.stderr)
     if metrics is not None:
-        found.append(MetricsFile(metrics))
+        found.append(Guarded(MetricsFile(metrics), "metrics", metrics.name))
     shows_progress = sys.stderr.isatty() and not plain
     if not shows_progress and (log is None or not plain):
         found.append(CntkLog(sys.stderr, settings.timestamping, errors=False))
