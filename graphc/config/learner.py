@@ -69,7 +69,8 @@ class SGDSettings:
             return self.momentum_per_sample.value(epoch)
         if self.momentum_as_time_constant is not None:
             constant = self.momentum_as_time_constant.value(epoch)
-            return math.exp(-1 / constant) if constant > 0 else 0.0
+            # CNTK keeps it as a float, which its log shows: 2500 becomes 2499.8
+            return single(math.exp(-1 / constant)) if constant > 0 else 0.0
         momentum = self.momentum_per_mb.value(epoch) if self.momentum_per_mb else single(0.9)
         return momentum ** (1 / self.minibatch_size.value(epoch))
 
