@@ -63,10 +63,10 @@ def plain(name: str) -> Train:
     def epoch(number: int) -> float:
         nonlocal state
         started = time.perf_counter()
-        order = np.random.default_rng(number).permutation(len(x))
-        keys = jax.random.split(jax.random.key(number), -(-len(x) // BATCH))
-        for i in range(0, len(x), BATCH):
-            state = step(*state, *data, order[i : i + BATCH].astype(np.int32), keys[i // BATCH], rates)
+        order = jax.device_put(np.random.default_rng(number).permutation(len(x)).astype(np.int32))
+        key = jax.random.key(number)
+        for start in range(0, len(x), BATCH):
+            state = step(*state, *data, order, start, key, rates, size=min(BATCH, len(x) - start))
         jax.block_until_ready(state)
         return time.perf_counter() - started
 

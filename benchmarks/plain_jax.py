@@ -94,11 +94,14 @@ def initial(name: str) -> tuple[Arrays, Arrays]:
 
 
 def step(name: str) -> Callable[..., tuple[Arrays, Arrays]]:
-    """One minibatch of unit-gain momentum."""
+    """A minibatch of unit-gain momentum: the ``size`` images that ``order`` names from ``start`` on."""
     forward = FORWARD[name]
 
-    def run(p: Arrays, m: Arrays, x: Any, y: Any, rows: Any, key: Any, rates: Any) -> tuple[Arrays, Arrays]:
+    def run(
+        p: Arrays, m: Arrays, x: Any, y: Any, order: Any, start: Any, key: Any, rates: Any, size: int
+    ) -> tuple[Arrays, Arrays]:
         rate, momentum, dropout = rates
+        rows, key = lax.dynamic_slice(order, (start,), (size,)), jax.random.fold_in(key, start)
 
         def loss(p: Arrays) -> Any:
             z = forward(p, x[rows], key, dropout)
@@ -108,4 +111,4 @@ def step(name: str) -> Callable[..., tuple[Arrays, Arrays]]:
         m = jax.tree.map(lambda m, g: momentum * m + (1 - momentum) * rate * g, m, g)
         return jax.tree.map(jnp.subtract, p, m), m
 
-    return jax.jit(run, donate_argnums=(0, 1))
+    return jax.jit(run, donate_argnums=(0, 1), static_argnames="size")
