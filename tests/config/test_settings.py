@@ -127,7 +127,7 @@ def test_rate_of_a_sample_is_taken_as_it_is():
         ("", single(0.9) ** (1 / 32)),
         ("momentumPerMB=0.5", 0.5 ** (1 / 32)),
         ("momentumPerMB=0", 0.0),
-        ("momentumAsTimeConstant=1024", math.exp(-1 / 1024)),
+        ("momentumAsTimeConstant=1024", single(math.exp(-1 / 1024))),
         ("momentumAsTimeConstant=0", 0.0),
         ("momentumPerSample=0.75", 0.75),
     ],
