@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import NoReturn
 
-from graphc.diagnostics import Diagnostic, DiagnosticError
+from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, suggest
 from graphc.syntax.configuration import ConfigurationRecord, default_presets, load_configuration
 
 
@@ -42,14 +43,14 @@ def load(arguments: Sequence[str]) -> ConfigurationRecord:
         hint = "name a configuration: graphc COMMAND FILE [key=value …]"
         raise DiagnosticError(Diagnostic("GC0005", "no configuration is given", hint=hint))
     if any(a.lower().startswith("configfile=") for a in arguments):
-        return load_configuration([], arguments)
+        return _warned(load_configuration([], arguments))
     file, *overrides = arguments
     if is_override(file):
         hint = f"put the configuration first: graphc COMMAND FILE {file}"
         raise DiagnosticError(Diagnostic("GC0005", f"{file!r} is no configuration file", hint=hint))
     for more in overrides:
         _require_override(file, more)
-    return load_configuration([file], overrides, presets=default_presets(file))
+    return _warned(load_configuration([file], overrides, presets=default_presets(file)))
 
 
 def _require_override(file: str, argument: str) -> None:
@@ -58,6 +59,22 @@ def _require_override(file: str, argument: str) -> None:
         return
     hint = f"to merge files: configFile={file}+{argument}"
     raise DiagnosticError(Diagnostic("GC0005", f"one configuration at a time, but {argument!r} follows", hint=hint))
+
+
+def _warned(root: ConfigurationRecord) -> ConfigurationRecord:
+    """Warns of a section that an argument adds, and nothing uses, while one of nearly that name is in the file."""
+    sections = {e.key.text: e for e in root.entries.values() if e.value.text[:1] in ("[", "{", "(")}
+    added = {name: e for name, e in sections.items() if e.value.span().file.name.startswith("<argument")}
+    command = root.get("command")
+    used = [] if command is None else re.split(r"\W+", command.text.text.lower())
+    for name, entry in added.items():
+        close = suggest(name, sections.keys() - added.keys())
+        if close and name.lower() not in used:
+            message = f"the argument adds a section {name}, which nothing uses"
+            hint = f"did you mean {close}?"
+            warning = Diagnostic("GC0520", message, entry.key.span(), hint=hint, severity=Severity.WARNING)
+            root.context.diagnostics.add(warning)
+    return root
 
 
 def is_override(argument: str) -> bool:

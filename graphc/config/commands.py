@@ -222,6 +222,8 @@ def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
     source = read_network_source(record)
     if source.builder is Builder.MODEL:
         hint = "add BrainScriptNetworkBuilder = { … }"
+        if not record.has("action"):
+            hint = 'without an action it trains; for others write action = "test" or action = "write"'
         message = f"{':'.join(record.path)} trains, but has no network builder"
         raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
     return source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from graphc.data.text_bulk import bulk_rows
 from graphc.data.text_rows import Finding, Grade, Rows, Samples, TextInput
 from graphc.data.text_scan import scan_rows
 from graphc.data.text_sequences import Sequences, assemble, check_sequences, group_lines
-from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Severity, SourceFile, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Severity, SourceFile, Span, suggest
 
 _BLOCK = 1 << 20  # bytes parsed at once: large enough for array operations, small enough for the processor's cache
 _SMALLEST_BULK = 16 << 10  # below this an irregular block is scanned rather than halved again
 _MOST_ERRORS, _MOST_WARNINGS = 10, 3  # shown of one file, and of one kind
 _UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_STREAM_NAME = re.compile(rb"\|([^\x00-\x20|#][^\x00-\x20|]*)")
 _WHITE = b" \t\n\v\f\r"
 
 
@@ -63,7 +65,8 @@ def parse_text_format(
     if not len(sequences.keys):
         main = next(i for i in inputs if i.defines_mb_size)
         message = f"no line of '{name}' names the stream '{main.alias or main.name}', which defines the minibatch size"
-        raise DiagnosticError(Diagnostic("GC0604", message, main.span))
+        raise DiagnosticError(Diagnostic("GC0604", message, main.span, hint=_named_streams(data, main)))
+    _require_streams(rows, inputs, text)
     warnings = _judge(check_sequences(rows, sequences, inputs), sequences, text, options.max_errors)
     if not data.endswith(b"\n"):
         last = Finding(len(rows.starts) - 1, -1, -1, Grade.WARNING, "GC0607", "the last line does not end in a newline")
@@ -107,7 +110,10 @@ class _File:
         stop = len(line) if finding.end < 0 else finding.end
         source = _LineOfFile(self.name, _decoded(line), self.first_number + finding.line + 1)
         span = Span(source, len(_decoded(line[:start])), len(_decoded(line[:stop])))
-        return Diagnostic(finding.code, finding.message, span, hint=finding.hint, severity=severity)
+        labels = ()
+        if finding.input is not None and finding.input.span is not None:
+            labels = (Label(f"'{finding.input.name}' is declared with dim = {finding.input.dim}", finding.input.span),)
+        return Diagnostic(finding.code, finding.message, span, labels, finding.hint, severity)
 
 
 def _decoded(text: bytes) -> str:
@@ -140,6 +146,25 @@ def _raise_missing_id(text: _File, origin: int) -> None:
     hint = "a line begins with '|', or with the number of its sequence"
     finding = Finding(0, 0, len(word), Grade.FATAL, "GC0606", "expected a sequence id, none was found", hint)
     raise DiagnosticError(text.diagnostic(finding, Severity.ERROR))
+
+
+def _require_streams(rows: Rows, inputs: Sequence[TextInput], text: _File) -> None:
+    """A stream that is nowhere in the file has another name there: said once, not for every line."""
+    if rows.findings:
+        return
+    for input, samples in zip(inputs, rows.streams, strict=True):
+        if not len(samples.line):
+            message = f"no line of '{text.name}' has the stream '{input.alias or input.name}'"
+            raise DiagnosticError(Diagnostic("GC0604", message, input.span, hint=_named_streams(text.data, input)))
+
+
+def _named_streams(data: bytes, input: TextInput) -> str | None:
+    """What the file calls its streams, for the author to pick from."""
+    names = dict.fromkeys(_decoded(name) for name in _STREAM_NAME.findall(data[:_SMALLEST_BULK]))
+    if not names:
+        return None
+    close = suggest(input.alias or input.name, names)
+    return f'if it is what the file calls {close}, add alias = "{close}"' if close else f"it has {', '.join(names)}"
 
 
 def _parsed(data: bytes, origin: int, inputs: Sequence[TextInput]) -> Iterator[tuple[int, Rows]]:
@@ -223,7 +248,7 @@ def _refusal(errors: Sequence[Finding], text: _File, max_errors: int) -> list[Di
     shown = [text.diagnostic(f, Severity.ERROR) for f in errors[:_MOST_ERRORS]]
     if max_errors:
         reason = f"reached the maximum number of allowed errors while reading '{text.name}' (maxErrors = {max_errors})"
-        shown[0] = replace(shown[0], labels=(Label(reason),))
+        shown[0] = replace(shown[0], labels=(*shown[0].labels, Label(reason)))
     if len(errors) > len(shown):
         more = Label(f"{len(errors) - len(shown)} more errors in this file")
         shown[-1] = replace(shown[-1], labels=(*shown[-1].labels, more))

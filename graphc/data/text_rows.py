@@ -40,6 +40,7 @@ class Finding:
     """Something wrong in bytes ``start`` to ``end - 1`` of a line (counted from 0); negative ones mean its end.
 
     A ``derived`` finding follows from an error found before it in the same sequence: it counts, but says nothing new.
+    ``input`` is the stream whose declared dimension it contradicts.
     """
 
     line: int
@@ -50,6 +51,7 @@ class Finding:
     message: str
     hint: str | None = None
     derived: bool = False
+    input: TextInput | None = None
 
 
 @dataclass(eq=False)

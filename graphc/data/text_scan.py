@@ -20,6 +20,8 @@ _NUMBER = re.compile(rb"([+-]?)([0-9]+)(?:\.(?:([0-9]+)(?:[eE]([+-]?[0-9]+))?)?|
 _WORD = re.compile(rb"[^\x00-\x20|]+")
 _PIPE = ord("|")
 _LARGEST_ID = 2**64 - 1
+# complaints that may as well be the configuration's fault
+_ABOUT_DIMENSIONS = ("GC0602", "GC0603")
 
 
 def scan_rows(block: bytes, inputs: Sequence[TextInput]) -> Rows:
@@ -129,7 +131,7 @@ class _Scanner:
         try:
             return self._values(stream, line, name.end(), at - 1), True
         except _BadSample as bad:
-            self._complain(bad.start, bad.end, bad.code, bad.message, bad.hint)
+            self._complain(bad.start, bad.end, bad.code, bad.message, bad.hint, input=stream.input)
             # The complaint may be about the whole sample, whose own pipe must not be found again.
             return _next_pipe(line, max(bad.start, name.end())), False
 
@@ -166,9 +168,17 @@ class _Scanner:
             values += [0.0] * (input.dim - len(values))
 
     def _complain(
-        self, start: int, end: int, code: str, message: str, hint: str | None = None, grade: Grade = Grade.ERROR
+        self,
+        start: int,
+        end: int,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        grade: Grade = Grade.ERROR,
+        input: TextInput | None = None,
     ) -> None:
-        self.findings.append(Finding(self.number, start, end, grade, code, message, hint))
+        declared = input if code in _ABOUT_DIMENSIONS else None
+        self.findings.append(Finding(self.number, start, end, grade, code, message, hint, input=declared))
 
 
 def _index(line: bytes, at: int, dim: int, name: str) -> tuple[int, int]:

@@ -19,6 +19,9 @@ from safetensors.numpy import save as to_safetensors
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
 from graphc.files import why
 
+# how CNTK's first model format begins: a byte-order mark of its own, in UTF-16
+_CNTK_MARK = "BCN".encode("utf-16-le")
+
 Array = npt.NDArray[Any]
 LearnerState = Mapping[str, Mapping[str, Array]]
 
@@ -123,7 +126,7 @@ def _load(path: Path, wanted: str, kind: str) -> tuple[dict[str, Array], dict[st
     except OSError as error:
         raise _unreadable(path, f"cannot read {path}: {why(error)}") from error
     except (SafetensorError, ValueError, TypeError) as error:
-        raise _unreadable(path, f"{path} is damaged or no {kind} file") from error
+        raise _unreadable(path, _foreign(path, kind)) from error
     found = metadata.get(_FORMAT, "")
     if found != wanted:
         other = f"it calls itself {found!r}" if found else "it was not written by graphc"
@@ -139,8 +142,18 @@ def _read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
+def _foreign(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        head = file.read(6)
+    if not head:
+        return f"the {kind} file {path} is empty"
+    if head == _CNTK_MARK:
+        return f"{path} is a model file of CNTK itself, which is not read yet"
+    return f"{path} is damaged or no {kind} file"
+
+
 def _unreadable(path: Path, message: str) -> DiagnosticError:
-    hint = None
+    hint = "delete it to train anew, or name another file"
     if path.with_name(f".{path.name}.tmp").exists():
         hint = "a write of it was cut off; the models of earlier epochs, <modelPath>.<epoch>, are whole"
     return DiagnosticError(Diagnostic("GC0702", message, hint=hint))

@@ -101,7 +101,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (truncated, "damaged"),
     (flipped, "checksum"),
     (retold, "checksum"),
-    (lambda p: p.write_bytes(b""), "damaged"),
+    (lambda p: p.write_bytes(b""), "is empty"),
     (lambda p: p.write_text("not a model at all"), "damaged"),
     (lambda p: save_file({"w": np.ones(2)}, p), "not written by graphc"),
     (lambda p: save_checkpoint(p, STATE), "calls itself 'graphc checkpoint 1'"),
