@@ -20,5 +20,5 @@ slow:
 	$(PYTHON) -m pytest -m slow -n auto
 
 bench:
-	$(PYTHON) benchmarks/digits.py
-	$(PYTHON) benchmarks/check.py
+	$(PYTHON) -m benchmarks.digits
+	$(PYTHON) -m benchmarks.check
