@@ -89,16 +89,22 @@ class _Inference:
         return changed
 
     def _visit(self, node: NetworkNode) -> bool:
+        """Whether more is known of the node's type, or of a parameter's that it made an offer to."""
         check_arity(node.op, len(node.inputs))
-        changed = self._offer(node)
         before = node.type
-        if node.is_delay and node.inputs[0].type is None:
-            node.type = _boundless(self._element)
-        else:
-            node.type = node.op.infer(*self._operand_types(node))
+        # the rule comes before the offers: they may rely on what it has checked
+        node.type = self._inferred(node)
+        offered = self._offer(node)
+        if offered:
+            node.type = self._inferred(node)
         if node.type.rank > MAX_RANK:
             raise ShapeError(f"the result has {node.type.rank} axes, at most {MAX_RANK} are possible")
-        return changed or node.type != before
+        return offered or node.type != before
+
+    def _inferred(self, node: NetworkNode) -> TensorType:
+        if node.is_delay and node.inputs[0].type is None:
+            return _boundless(self._element)
+        return node.op.infer(*self._operand_types(node))
 
     def _offer(self, node: NetworkNode) -> bool:
         changed = False
@@ -125,14 +131,14 @@ class _Inference:
                 raise ShapeError(f"the shape {node.type} of the result cannot be inferred")
             if node.type.size == 0:
                 raise ShapeError(f"the result {node.type} has no elements")
-            if node.type.size > _MOST_ELEMENTS:
-                raise ShapeError(f"the result {node.type} has {node.type.size:.1e} elements, which no memory holds")
+            _require_memory(node.type)
         except ShapeError as error:
             self._fail(node, error)
 
     def _final_parameter(self, node: NetworkNode, op: LearnableParameter) -> None:
         assert node.type is not None
         if node.type.is_complete:
+            _require_memory(node.type)
             try:
                 if op.initializer.is_random:
                     op.initializer.fans(node.type.dims)
@@ -143,7 +149,8 @@ class _Inference:
             self._failed.add(node)
         else:
             users = [user for user in self._order if node in user.inputs]
-            self._reject(node, explain.unknown_parameter(node, users))
+            if self._failed.isdisjoint(users):
+                self._reject(node, explain.unknown_parameter(node, users))
 
     def _silent(self, node: NetworkNode) -> bool:
         """Whether the node failed or reads, not only through a delay, one that did."""
@@ -159,6 +166,11 @@ class _Inference:
         self._diagnostics.add(diagnostic)
         self._failed.add(node)
         node.type = None
+
+
+def _require_memory(type: TensorType) -> None:
+    if type.size > _MOST_ELEMENTS:
+        raise ShapeError(f"{type} has {type.size:.1e} elements, which no memory holds")
 
 
 def _accept(node: NetworkNode, offered: Shape) -> bool:

@@ -65,6 +65,11 @@ CASES = {
         """{ x = Input{2} ; z = BS.Parameters.WeightParam (2, 2) * x + LinearLayer{2} (x) }""",
         {"z.PlusArgs[0].TimesArgs[0]": 1, "z.PlusArgs[1].W": 1},
     ),
+    "in an LSTM the recurrent weights, which only a delay needs, come after everything below": (
+        """{ x = Input{3} ; y = Input{2} ; m = Sequential (RecurrentLSTMLayer{4} : LinearLayer{2}) ; z = m (x)
+             ce = CrossEntropyWithSoftmax (y, z) ; criterionNodes = (ce) }""",
+        {"m.arrayOfFunctions[1].W": 1, "m.arrayOfFunctions[0].lstm.W": 2, "m.arrayOfFunctions[0].lstm.H": 3},
+    ),
     "a default parameter is constructed once": (
         """{ x = Input{2} ; f (v, W=Parameter{2, 2}) = W * v ; a = f (x) ; b = f (a) }""",
         {"f.W": 1},

@@ -60,6 +60,12 @@ s = Plus (s0, x) ; s0 = PastValue (0, Parameter{3, 1})   -> only values that dep
 z = PastValue (0, x, timeStep=0)                      -> timeStep is 0
 z = BatchNormalization (x, x1, x1, x1, x1) ; x1 = Tanh (n) ; n = Parameter{3, 1}   -> must be a parameter
 W = ParameterTensor{(3:3), init='glorotUniform', initFilterRank=2} ; z = W * x   -> do not fit rank 2
+s = Times (ParameterTensor{(2:4:0)}, PastValue (0, s), outputRank=2)   -> at most 12 are possible
+s = RowStack ((PastValue (0, s) : x))                 -> cannot be inferred
+z = Splice ((x : x), axis=1000000000)                 -> values have at most 12 axes
+z = ConvolutionTransposeLayer{4, (3:3), 0} (i)        -> mapDims is 0
+z = Parameter{3000000000, 1}                          -> a dimension is 3e+09
+z = Parameter{2000000000, 2000000000}                 -> which no memory holds
 z = SquareError (Constant{1}, Constant{2})            -> no operand depends on an input
 """
 
