@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,9 +20,9 @@ _LARGE_IMAGE = 256
 _LARGE_CONVOLUTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
-def compiler_options(graph: Graph, platform: str) -> Mapping[str, str]:
+def compiler_options(graph: Graph, target: str) -> Mapping[str, str]:
     """Options that measured better for this kind of graph, as far as the installed compiler knows them."""
-    if platform != "cpu" or not any(_is_large_convolution(node) for node in graph.nodes):
+    if target != "cpu" or not any(_is_large_convolution(node) for node in graph.nodes):
         return {}
     return {name: value for name, value in _LARGE_CONVOLUTION.items() if _is_known(name, value)}
 
@@ -45,7 +47,7 @@ def keep_compiled_programs() -> None:
         return
     import platformdirs  # only wanted once jax is loaded anyway
 
-    folder = Path(platformdirs.user_cache_dir("graphc")) / "xla"
+    folder = Path(platformdirs.user_cache_dir("graphc")) / f"xla-{_processor():08x}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
@@ -53,3 +55,13 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _processor() -> int:
+    """A number for the kind of processor: programs compiled for one may not run on another that shares the home."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return zlib.crc32(f"{platform.machine()} {features}".encode())

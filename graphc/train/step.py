@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc.backend import Environment
-from graphc.ir import Graph
+from graphc.ir import Graph, topological
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take
@@ -102,13 +102,19 @@ class TrainingStep:
         return {n.op.name: n.op for n in self.graph.nodes if isinstance(n.op, LearnableParameter)}
 
     @cached_property
+    def trained(self) -> list[str]:
+        """Names of the parameters that the criterion trains; those of metrics alone stay as they are."""
+        below = topological([self.graph.roots[self.criterion]])
+        return [n.op.name for n in below if isinstance(n.op, LearnableParameter) and n.op.is_trained]
+
+    @cached_property
     def dtype(self) -> str:
         return self.graph.roots[self.criterion].type.element.value
 
     def state(self, values: Mapping[str, Any], learner: Mapping[str, Mapping[str, Any]] | None = None) -> TrainingState:
         """The state from parameter values and, when training goes on, what the learner remembered."""
         updated = {node.op.name for node, _ in self.graph.updates if isinstance(node.op, LearnableParameter)}
-        trained = {n: values[n] for n, p in self.parameters.items() if p.is_trained and n not in updated}
+        trained = {n: values[n] for n in self.trained if n not in updated}
         fixed = {n: values[n] for n in self.parameters if n not in trained and n not in updated}
         remembered = {n: self.learner.initial_state(np.asarray(w)) for n, w in trained.items()}
         remembered |= {n: dict(s) for n, s in (learner or {}).items() if n in trained}

@@ -259,8 +259,14 @@ def test_allocator_is_set_before_jax_is_there() -> None:
 
 def test_unknown_compiler_options_are_left_out() -> None:
     assert not options._is_known("xla_no_such_option", "1")
-    assert set(options.compiler_options(convnet(), "cpu")) == set()
-    assert options.compiler_options(convnet(), "gpu") == {}
+
+
+def test_compiler_options_are_for_large_images_on_cpus() -> None:
+    kernel, x = LearnableParameter("K", (3, 3, 1, 4))(), InputValue("x", (16, 16, 1))()
+    large = Graph({"y": Convolution((3, 3), (4,))(kernel, x)})
+    known = {n: v for n, v in options._LARGE_CONVOLUTION.items() if options._is_known(n, v)}
+    assert options.compiler_options(large, "cpu") == known
+    assert options.compiler_options(large, "gpu") == options.compiler_options(convnet(), "cpu") == {}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folder permissions are POSIX")

@@ -217,6 +217,15 @@ def test_frozen_parameters_stay() -> None:
     assert set(state.learner()) == {"b"}
 
 
+def test_parameters_of_metrics_alone_stay() -> None:
+    x, labels = InputValue("features", (4, 4, 1))(), InputValue("labels", (CLASSES,))()
+    z = Times()(weights("W", CLASSES, 4, 4, 1), x)
+    other = SquareError()(labels, Times()(weights("M", CLASSES, 4, 4, 1), x))
+    graph = Graph({"ce": CrossEntropyWithSoftmax()(labels, z), "errs": other})
+    step, state = train(graph, learner=Learner(l2=0.1))
+    assert np.array_equal(state.parameters()["M"], initialise(step.graph, 3)["M"])
+
+
 @pytest.mark.parametrize("size", [4, 23, 64])
 def test_evaluation_does_not_depend_on_the_minibatch_size(size: int) -> None:
     graph = convolutional()
