@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 
@@ -18,6 +18,14 @@ from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
 from graphc.train.evaluation import EvaluationStep
 from graphc.train.feeds import DeviceColumns, to_device
+
+
+class Watch(Protocol):
+    """Somebody who wants to know how an evaluation goes."""
+
+    def ranges(self, minibatches: int) -> list[tuple[int, int]]: ...
+
+    def report(self, first: int, last: int, criteria: tuple[Criterion, ...]) -> None: ...
 
 
 @dataclass(eq=False)
@@ -38,15 +46,27 @@ class Evaluator:
         return Evaluator(step, data, to_device(step.graph, data.columns, step.device), operations)
 
     def score(
-        self, values: Mapping[str, npt.NDArray[Any]], minibatch_size: int, epoch_size: int = 0
+        self,
+        values: Mapping[str, npt.NDArray[Any]],
+        minibatch_size: int,
+        epoch_size: int = 0,
+        watch: Watch | None = None,
     ) -> tuple[tuple[Criterion, ...], int]:
         """Average of each root over all samples, and the number of minibatches."""
         minibatches, _ = self.data.plan(0, minibatch_size, epoch_size)
         parameters = self.step.place(completed(values, self.step.graph))
-        totals = self.step.totals(parameters, self.columns, self.step.table(minibatches))
-        samples = int(minibatches.counts.sum())
-        found = [Criterion(n, op, totals.sums[n] / max(samples, 1), samples) for n, op in self.operations.items()]
-        return tuple(found), len(minibatches)
+        table = self.step.table(minibatches)
+        sums = dict.fromkeys(self.operations, 0.0)
+        ranges = [(0, len(minibatches))] if watch is None else watch.ranges(len(minibatches))
+        for first, last in ranges:
+            part = self.step.totals(parameters, self.columns, table, range(first, last)).sums
+            sums = {name: sums[name] + part[name] for name in sums}
+            if watch is not None:
+                watch.report(first, last, self._averages(part, int(minibatches.counts[first:last].sum())))
+        return self._averages(sums, int(minibatches.counts.sum())), len(minibatches)
+
+    def _averages(self, sums: Mapping[str, float], samples: int) -> tuple[Criterion, ...]:
+        return tuple(Criterion(n, op, sums[n] / max(samples, 1), samples) for n, op in self.operations.items())
 
 
 def require_scalars(network: Network, names: Sequence[str], place: Span | None) -> None:

@@ -67,7 +67,11 @@ class EpochStarted:
 
 @dataclass(frozen=True, slots=True)
 class MinibatchesDone:
-    """Averages since the last such event; minibatches ``first`` to ``last``, from 1. ``fraction`` of the epoch done."""
+    """Averages since the last such event; minibatches ``first`` to ``last``, from 1. ``fraction`` of the epoch done.
+
+    A test has no epochs: ``epoch`` is 0. ``is_sized``: CNTK would know the size of the epoch by now; ``shown``: it would
+    write a line.
+    """
 
     section: str
     phase: Phase
@@ -78,7 +82,8 @@ class MinibatchesDone:
     criteria: tuple[Criterion, ...]
     samples: int
     seconds: float
-    fraction: float | None = None
+    fraction: float = 1.0
+    is_sized: bool = False
     shown: bool = True
 
 

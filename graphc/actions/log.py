@@ -81,6 +81,8 @@ class CntkLog:
         if isinstance(event, RunStarted):
             self.trace_level = event.trace_level
         if isinstance(event, Found) and event.diagnostic.severity is Severity.ERROR and not self.errors:
+            self.stream.write("\n")  # the diagnostic that follows begins a paragraph
+            self.stream.flush()
             return
         for line in _lines(event, self.trace_level, self.timestamping, self.now):
             stamp = self.now().strftime("%m/%d/%Y %H:%M:%S: ") if self.timestamping and line.strip() else ""
@@ -122,6 +124,9 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
         case Noted(_, text, level) if trace_level >= level:
             yield text
         case Found(_, diagnostic):
+            yield ""
+            if diagnostic.severity is Severity.ERROR:
+                yield f"EXCEPTION occurred: {diagnostic.message}"
             yield from diagnostic.render().splitlines()
         case CommandFinished(_, action) if trace_level > 0:
             yield from ("", f'Action "{action}" complete.', "")
@@ -174,7 +179,7 @@ def _progress(event: MinibatchesDone) -> str:
     rate = event.samples / event.seconds if event.seconds > 0 else 0.0
     if event.phase != "train":
         return f"Minibatch[{event.first}-{event.last}]: {'; '.join(map(format_criterion, event.criteria))}"
-    percent = "" if event.fraction is None else f", {100 * event.fraction:2.{_digits(event)}f}%"
+    percent = f", {100 * event.fraction:2.{_digits(event)}f}%" if event.is_sized else ""
     criteria = "".join(f"{format_criterion(c)}; " for c in event.criteria)
     return (
         f" Epoch[{event.epoch:2d} of {event.epochs}]-Minibatch[{event.first:4d}-{event.last:4d}{percent}]: "
@@ -183,7 +188,6 @@ def _progress(event: MinibatchesDone) -> str:
 
 
 def _digits(event: MinibatchesDone) -> int:
-    assert event.fraction
     per_epoch = event.last / event.fraction
     return max(2, math.ceil(math.log10(max(per_epoch / (event.last - event.first + 1), 1))) - 2)
 

@@ -41,7 +41,8 @@ def _entries(event: Event) -> Iterator[dict[str, Any]]:
             yield {"section": section, "event": "params", "metrics": counts}
         case MinibatchesDone():
             metrics = _metrics(event.criteria)
-            yield _entry(event, "minibatch", event.samples, metrics) | {"minibatch": event.last, "epoch": event.epoch}
+            entry = _entry(event, "minibatch", event.samples, metrics) | {"minibatch": event.last}
+            yield entry | ({"epoch": event.epoch} if event.epoch else {})
         case EpochFinished():
             metrics = _metrics(event.criteria) | {
                 "learningRatePerSample": event.learning_rate,

@@ -12,6 +12,14 @@ from graphc.actions.events import Criterion, MinibatchesDone, Observer
 from graphc.config.learner import SGDSettings
 
 
+def report_ranges(total: int, period: int, each_of_first: int) -> list[tuple[int, int]]:
+    """``first, last`` of every ``period`` minibatches, of each of the first ones, and of what remains."""
+    period = period or max(total, 1)
+    ends = {*range(1, min(each_of_first, total) + 1), *range(period, total + 1, period), total}
+    ordered = sorted(ends - {0})
+    return list(zip([0, *ordered], ordered, strict=False))
+
+
 class Progress:
     """Turns running sums into averages since the last report and over the epoch."""
 
@@ -23,6 +31,8 @@ class Progress:
         observer: Observer,
         counts: npt.NDArray[np.int64],
         epoch: int,
+        *,
+        is_first: bool,
     ) -> None:
         self._section = section
         self._sgd = sgd
@@ -30,6 +40,7 @@ class Progress:
         self._observer = observer
         self._counts = counts
         self._epoch = epoch
+        self._is_sized = bool(sgd.epoch_size) or not is_first
         self._sums = dict.fromkeys(operations, 0.0)
         self._since = time.perf_counter()
         self._rates: list[tuple[int, float]] = []
@@ -40,18 +51,15 @@ class Progress:
 
     def reports(self) -> list[tuple[int, int]]:
         """Ranges of minibatches after each of which somebody wants to know how it goes."""
-        sgd, total = self._sgd, len(self._counts)
-        period = sgd.num_mbs_to_show_result or total
-        ends = {*range(1, min(sgd.first_mbs_to_show_result, total) + 1), *range(period, total + 1, period), total}
-        ordered = sorted(ends - {0})
-        return list(zip([0, *ordered], ordered, strict=False))
+        sgd = self._sgd
+        return report_ranges(len(self._counts), sgd.num_mbs_to_show_result, sgd.first_mbs_to_show_result)
 
     def report(self, first: int, last: int, sums: Mapping[str, float]) -> None:
         now = time.perf_counter()
         samples = int(self._counts[first:last].sum())
         criteria = self._criteria({n: sums[n] - self._sums[n] for n in sums}, samples)
         period = self._sgd.num_mbs_to_show_result
-        partial = last == len(self._counts) and bool(period) and last % period != 0
+        due = bool(period) and last % period == 0
         self._observer.handle(
             MinibatchesDone(
                 self._section,
@@ -64,7 +72,8 @@ class Progress:
                 samples,
                 now - self._since,
                 last / len(self._counts),
-                shown=bool(period) and not partial,
+                is_sized=self._is_sized,
+                shown=due or last <= self._sgd.first_mbs_to_show_result,
             )
         )
         self._rates.append((samples, now - self._since))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 
 from graphc.actions.context import RunContext
 from graphc.actions.evaluation import Evaluator, require_scalars
-from graphc.actions.events import FinalResults, Noted
+from graphc.actions.events import Criterion, FinalResults, MinibatchesDone, Noted
 from graphc.actions.feeding import open_data
 from graphc.actions.loading import network_and_values
 from graphc.actions.networks import known_nodes
+from graphc.actions.progress import report_ranges
 from graphc.config.commands import TestCommand
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics
 
@@ -34,6 +36,32 @@ def test(command: TestCommand, context: RunContext) -> None:
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
     evaluator = Evaluator.of(network, names, data, context)
-    criteria, minibatches = evaluator.score(values, command.minibatch_size.value(0), command.epoch_size)
+    watch = _Progress(command, context)
+    criteria, minibatches = evaluator.score(values, command.minibatch_size.value(0), command.epoch_size, watch)
     seconds = time.perf_counter() - started
     context.observer.handle(FinalResults(command.name, "test", minibatches, criteria, seconds))
+
+
+@dataclass
+class _Progress:
+    """Tells how far the test has come, as often as the command wants to hear it."""
+
+    command: TestCommand
+    context: RunContext
+    _since: float = field(default_factory=time.perf_counter)
+    _minibatches: int = 1
+
+    def ranges(self, minibatches: int) -> list[tuple[int, int]]:
+        self._minibatches = minibatches
+        return report_ranges(minibatches, self.command.num_mbs_to_show_result, self.command.first_mbs_to_show_result)
+
+    def report(self, first: int, last: int, criteria: tuple[Criterion, ...]) -> None:
+        now = time.perf_counter()
+        samples = criteria[0].samples
+        done = last / self._minibatches
+        self.context.observer.handle(
+            MinibatchesDone(
+                self.command.name, "test", 0, 0, first + 1, last, criteria, samples, now - self._since, done
+            )
+        )
+        self._since = now

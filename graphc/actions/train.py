@@ -51,6 +51,7 @@ class Training:
     values: Values
     criterion: str
     evaluations: tuple[str, ...]
+    first_epoch: int = 1
     total_samples: int = 0
     learner_state: Mapping[str, Mapping[str, Any]] | None = None
     operations: dict[str, str] = field(init=False)
@@ -86,7 +87,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
         _save_model(training, 0)
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
-    for epoch in range((finished or 0) + 1, sgd.max_epochs + 1):
+    for epoch in range(training.first_epoch, sgd.max_epochs + 1):
         rate = sgd.learning_rate(epoch - 1)
         if rate < sgd.min_learning_rate_per_sample:
             _stop(training, epoch, rate)
@@ -118,7 +119,8 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
     )
     total = int(checkpoint.progress["totalSamplesSeen"]) if checkpoint else 0
     state = checkpoint.learner if checkpoint else None
-    return Training(command, context, files, network, values, criterion, evaluations, total, state)
+    first = (finished or 0) + 1
+    return Training(command, context, files, network, values, criterion, evaluations, first, total, state)
 
 
 def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, epoch: int) -> Checkpoint | None:
@@ -249,6 +251,7 @@ def _run_epoch(
         training.context.observer,
         minibatches.counts,
         epoch,
+        is_first=epoch == training.first_epoch,
     )
     state = step.begin(state)
     for first, last in progress.reports():

@@ -31,8 +31,13 @@ from graphc.diagnostics import Severity
 def describe(criteria: Sequence[Criterion]) -> str:
     """``ce 0.1234  errs 2.51 %``: rates (names that end in ``s``) in percent, as the log shows them."""
     return "  ".join(
-        f"{c.name} {100 * c.value:.2f} %" if c.name.endswith("s") else f"{c.name} {c.value:.4f}" for c in criteria
+        f"{c.name} {_number(100 * c.value, 2)} %" if c.name.endswith("s") else f"{c.name} {_number(c.value, 4)}"
+        for c in criteria
     )
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
 class TerminalProgress(Observer):
@@ -71,7 +76,7 @@ class TerminalProgress(Observer):
             case MinibatchWritten(_, minibatch, samples):
                 self._update(None, f"minibatch {minibatch + 1}: {samples} samples")
             case Written(_, _, files, samples):
-                names = ", ".join(escape(str(f)) for f in files)
+                names = ", ".join(escape(str(f)) for f in files) or "standard output"
                 self._console.print(f"  wrote {samples:,} samples to {names}")
             case Found(_, diagnostic) if diagnostic.severity is Severity.WARNING:
                 self._console.print(escape(diagnostic.render()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graphc.actions.events import (
+    CommandFinished,
     CommandStarted,
     EpochFinished,
     Event,
@@ -29,31 +31,33 @@ class Summary(Observer):
         self._log = log
         self._action: dict[str, str] = {}
         self._rows: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self._seconds: dict[tuple[str, str], float] = {}
+        self._started = 0.0
         self._model: Path | None = None
 
     def handle(self, event: Event) -> None:
         match event:
             case CommandStarted(section, action):
                 self._action[section] = action
+                self._started = time.perf_counter()
+            case CommandFinished(section, action) if (section, action) in self._rows:
+                self._seconds[section, action] = time.perf_counter() - self._started
             case EpochFinished(section=section, phase="train"):
                 rate = f"{event.samples_per_second:,.0f}"
-                self._row(section, f"{describe(event.criteria)}, epoch {event.epoch}", event.criteria[0].samples, rate)
+                self._row(section, describe(event.criteria), event.criteria[0].samples, rate)
             case FinalResults(section=section, phase="test"):
-                samples = event.criteria[0].samples if event.criteria else 0
-                rate = f"{samples / event.seconds:,.0f}" if event.seconds > 0 else ""
-                self._row(section, describe(event.criteria), samples, rate)
+                self._row(section, describe(event.criteria), event.criteria[0].samples if event.criteria else 0)
             case Written(section=section):
-                rate = f"{event.samples / event.seconds:,.0f}" if event.seconds > 0 else ""
-                self._row(section, _names(event.files), event.samples, rate)
+                self._row(section, _names(event.files), event.samples)
             case NothingToDo(section, path):
-                self._row(section, "already trained", 0, "")
+                self._row(section, "already trained", 0)
                 self._model = path
             case ModelSaved(_, path):
                 self._model = path
             case _:
                 pass
 
-    def _row(self, section: str, result: str, samples: int, rate: str) -> None:
+    def _row(self, section: str, result: str, samples: int, rate: str = "") -> None:
         action = self._action.get(section, "")
         self._rows[section, action] = (result, f"{samples:,}" if samples else "", rate)
 
@@ -62,9 +66,12 @@ class Summary(Observer):
         for heading in ("command", "action", "result"):
             table.add_column(heading, overflow="fold")
         table.add_column("samples", justify="right")
+        # of training alone: a test is over before its program is compiled
         table.add_column("samples/s", justify="right")
+        table.add_column("seconds", justify="right")
         for (section, action), cells in self._rows.items():
-            table.add_row(section, action, *cells)
+            seconds = self._seconds.get((section, action))
+            table.add_row(section, action, *cells, "" if seconds is None else f"{seconds:.1f}")
         console.print()
         console.print(table)
         for label, path in (("model", self._model), ("log", self._log)):
@@ -74,4 +81,4 @@ class Summary(Observer):
 
 
 def _names(files: Sequence[Path]) -> str:
-    return ", ".join(str(f) for f in files)
+    return ", ".join(str(f) for f in files) or "standard output"
