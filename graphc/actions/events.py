@@ -69,8 +69,8 @@ class EpochStarted:
 class MinibatchesDone:
     """Averages since the last such event; minibatches ``first`` to ``last``, from 1. ``fraction`` of the epoch done.
 
-    A test has no epochs: ``epoch`` is 0. ``is_sized``: CNTK would know the size of the epoch by now; ``shown``: it would
-    write a line.
+    A test has no epochs: ``epoch`` is 0. ``is_sized``: CNTK would know the size of the epoch by now; ``shown``: it
+    would write a line.
     """
 
     section: str
