@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from graphc.actions.context import RunContext, RunOptions
-from graphc.actions.events import CommandFinished, CommandStarted, Found, Observer, RunFinished, RunStarted
+from graphc.actions.events import CommandFinished, CommandStarted, Found, Noted, Observer, RunFinished, RunStarted
 from graphc.actions.test import test
 from graphc.actions.train import train
 from graphc.actions.write import write
@@ -102,6 +102,10 @@ def _telling(observer: Observer, section: str) -> Iterator[None]:
     except DiagnosticError as error:
         for diagnostic in error.diagnostics:
             observer.handle(Found(section, diagnostic))
+        observer.handle(RunFinished(ok=False))
+        raise
+    except KeyboardInterrupt:
+        observer.handle(Noted(section, "Interrupted."))
         observer.handle(RunFinished(ok=False))
         raise
 

@@ -55,15 +55,27 @@ def execute(options: argparse.Namespace, *, plain: bool) -> int:
         metrics = stack.enter_context(_opened(Path(options.metrics), "metrics")) if options.metrics else None
         faces = observers(log, metrics, experiment.settings, plain=plain)
         stack.callback(faces.stop)
-        run_experiment(
-            experiment,
-            faces,
-            output=sys.stdout,
-            options=RunOptions(options.device, options.rng),
-            arguments=arguments,
-        )
+        try:
+            run_experiment(
+                experiment,
+                faces,
+                output=sys.stdout,
+                options=RunOptions(options.device, options.rng),
+                arguments=arguments,
+            )
+        except KeyboardInterrupt:
+            faces.stop()
+            print(_interrupted(faces.last_model, experiment.settings), file=sys.stderr)
+            return 130
         faces.finish()
     return 0
+
+
+def _interrupted(model: Path | None, settings: RootSettings) -> str:
+    if model is None:
+        return "interrupted"
+    going_on = ", and the same command goes on from there" if settings.make_mode else ""
+    return f"interrupted: the last model is {model}{going_on}"
 
 
 @contextlib.contextmanager

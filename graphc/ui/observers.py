@@ -29,6 +29,11 @@ class Faces(Observer):
     def finish(self) -> None:
         """Show what came out."""
 
+    @property
+    def last_model(self) -> Path | None:
+        """The newest model that the run has saved, where somebody noted it."""
+        return None
+
 
 class _Terminal(Faces):
     def __init__(self, observers: list[Observer], log: Path | None) -> None:
@@ -53,6 +58,10 @@ class _Terminal(Faces):
 
     def finish(self) -> None:
         self._summary.print_to(self._output)
+
+    @property
+    def last_model(self) -> Path | None:
+        return self._summary.last_model
 
 
 def observers(log: TextIO | None, metrics: TextIO | None, settings: RootSettings, *, plain: bool) -> Faces:

@@ -117,7 +117,11 @@ class TerminalProgress(Observer):
     def _epoch(self, event: EpochFinished) -> None:
         head = f"  epoch {event.epoch:>{len(str(event.epochs))}} of {event.epochs}"
         if event.phase == "cv":
-            self._console.print(f"{head}  validation  {describe(event.criteria)}")
+            self._line(f"{head}  validation  {describe(event.criteria)}")
             return
         rate = f"{event.samples_per_second:,.0f} samples/s"
-        self._console.print(f"{head}  {describe(event.criteria)}  [dim]{rate}[/dim]")
+        self._line(f"{head}  {describe(event.criteria)}  [dim]{rate}[/dim]")
+
+    def _line(self, text: str) -> None:
+        """A line that loses its end where the terminal is narrow: epochs stand one below the other."""
+        self._console.print(text, no_wrap=True, overflow="ellipsis")

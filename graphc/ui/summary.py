@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -33,6 +32,7 @@ class Summary(Observer):
         self._rows: dict[tuple[str, str], tuple[str, str, str]] = {}
         self._seconds: dict[tuple[str, str], float] = {}
         self._started = 0.0
+        self._outputs: list[Path] = []
         self._model: Path | None = None
 
     def handle(self, event: Event) -> None:
@@ -48,7 +48,8 @@ class Summary(Observer):
             case FinalResults(section=section, phase="test"):
                 self._row(section, describe(event.criteria), event.criteria[0].samples if event.criteria else 0)
             case Written(section=section):
-                self._row(section, _names(event.files), event.samples)
+                self._row(section, ", ".join(f.name for f in event.files) or "standard output", event.samples)
+                self._outputs += event.files
             case NothingToDo(section, path):
                 self._row(section, "already trained", 0)
                 self._model = path
@@ -56,6 +57,11 @@ class Summary(Observer):
                 self._model = path
             case _:
                 pass
+
+    @property
+    def last_model(self) -> Path | None:
+        """The newest model that the run has saved or found."""
+        return self._model
 
     def _row(self, section: str, result: str, samples: int, rate: str = "") -> None:
         action = self._action.get(section, "")
@@ -74,11 +80,7 @@ class Summary(Observer):
             table.add_row(section, action, *cells, "" if seconds is None else f"{seconds:.1f}")
         console.print()
         console.print(table)
-        for label, path in (("model", self._model), ("log", self._log)):
+        for label, path in (("model", self._model), *(("output", p) for p in self._outputs), ("log", self._log)):
             if path is not None:
                 # Paths are for copying: never wrapped.
-                console.print(f"{label:5}  {path}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _names(files: Sequence[Path]) -> str:
-    return ", ".join(str(f) for f in files) or "standard output"
+                console.print(f"{label:6}  {path}", soft_wrap=True, highlight=False, markup=False)
