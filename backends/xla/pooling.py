@@ -17,6 +17,7 @@ from graphc.backends.xla.values import Value
 from graphc.ir import Context
 from graphc.ops.geometry import AxisGeometry
 from graphc.ops.pooling import AveragePooling, MaxPooling, Pooling
+from graphc.ops.unpooling import MaxUnpooling
 
 
 @lowers_values(Pooling, MaxPooling, AveragePooling)
@@ -27,6 +28,35 @@ def pooling(op: Pooling | MaxPooling | AveragePooling, c: Context, image: Value)
         axes = tuple(reversed([*spatial, last]))
         return Value(c.result, _pooled(op, image.dense[..., None], axes, image)[..., 0])
     return Value(c.result, channels_last=_pooled(op, image.channels_last, tuple(reversed(spatial)), image))
+
+
+@lowers_values(MaxUnpooling)
+def max_unpooling(op: MaxUnpooling, c: Context, unpooled: Value, image: Value) -> Value:
+    *spatial, last = op.geometry(c.operands[1])
+    if not spatial or (last.kernel, last.windows) != (1, last.size):
+        axes = tuple(reversed([*spatial, last]))
+        return Value(c.result, _unpooled(unpooled.dense[..., None], image.dense[..., None], axes, c)[..., 0])
+    axes = tuple(reversed(spatial))
+    return Value(c.result, channels_last=_unpooled(unpooled.channels_last, image.channels_last, axes, c))
+
+
+def _unpooled(u: Any, x: Any, axes: Sequence[AxisGeometry], c: Context) -> Any:
+    u, x = (value if type.axis is not None else value[None] for value, type in zip((u, x), c.operands, strict=True))
+    _, place = _first_largest(lax.stop_gradient(x), axes)
+    u, place = jnp.broadcast_arrays(u, place)
+    shape = (u.shape[0], *(a.size for a in axes), u.shape[-1])
+    y = _to_place(place, u, axes, shape) if _tiles(axes) else _overwritten(place, u, axes, shape)
+    return y if c.result.axis is not None else y[0]
+
+
+def _overwritten(place: Any, u: Any, axes: Sequence[AxisGeometry], shape: tuple[int, ...]) -> Any:
+    """Each element of ``u`` at its place; a later window has a shared position at an earlier place of its own."""
+    result = jnp.zeros(shape, u.dtype)
+    for k, offset in reversed(list(enumerate(_places(axes)))):
+        pads = [(0, 0, 0), *(_back(j, a) for j, a in zip(offset, axes, strict=True)), (0, 0, 0)]
+        hit = lax.pad(place == k, jnp.asarray(False), pads)
+        result = jnp.where(hit, lax.pad(u, jnp.zeros((), u.dtype), pads), result)
+    return result
 
 
 def _pooled(op: Any, x: Any, axes: Sequence[AxisGeometry], image: Value) -> Any:

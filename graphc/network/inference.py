@@ -30,6 +30,8 @@ def infer(network: Network, diagnostics: Diagnostics) -> None:
     for loop in loops:
         diagnostics.add(explain.cycle(loop))
     failed = {node for loop in loops for node in loop}
+    # a delay without input is one whose input failed and was reported
+    failed |= {node for node in order if node.is_delay and not node.inputs}
     for node in order:
         node.type = None
     _Inference(order, network.element, diagnostics, failed).run()

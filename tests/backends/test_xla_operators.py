@@ -28,6 +28,7 @@ from graphc.ops import (
     softmax,
     statistics,
     unary,
+    unpooling,
 )
 from graphc.ops.sources import InputValue, LearnableParameter
 
@@ -141,6 +142,9 @@ CASES = [
             pool(kind, (2, 2, 2), (2,), (False,)),
         )
     ),
+    case(unpooling.MaxUnpooling((2, 2), (2,), (False,)), "2 2 3 *", "4 4 3 *"),
+    case(unpooling.MaxUnpooling((3, 2), (2, 1)), "3 4 2 *", "5 4 2 *"),
+    case(unpooling.MaxUnpooling((2,), (2,), (False,)), "2", "4 *"),
     case(pool("max", (2,), (2,), (False,)), "6", whole=True),
     case(pooling.MaxPooling(2, 2, 2, 2), "6 4 3 *", whole=True),
     case(pooling.MaxPooling(2, 2, 2, 2, "HWC"), "3 6 4 *", whole=True),

@@ -25,6 +25,7 @@ from graphc.ops.reductions import ReduceElements
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.unary import Exp, Floor, Negate, Reciprocal, RectifiedLinear, Sigmoid, StopGradient
+from graphc.ops.unpooling import MaxUnpooling
 
 VECTORS = {
     v["id"]: v
@@ -41,7 +42,7 @@ NOT_COVERED = {
         "OptimizedRNNStack_lstm"
     ),
     "operations of a later issue": (
-        "CosDistanceWithNegativeSamples LambdaRank NDCG1Eval MaxUnpooling ROIPooling ForwardBackward "
+        "CosDistanceWithNegativeSamples LambdaRank NDCG1Eval ROIPooling ForwardBackward "
         "ForwardBackward_repeat EditDistanceError EditDistanceError_pen EditDistanceError_squash "
         "ClassBasedCrossEntropyWithSoftmax GetInclusionFrequency"
     ),
@@ -144,6 +145,7 @@ FUNCTIONS: dict[str, Callable[..., Node]] = {
     "Convolution": convolution,
     "ConvolutionTranspose": lambda a, w, x: convolution(a, w, x, transpose=True),
     "Pooling": lambda a, x: Pooling(**snake(a))(x),
+    "MaxUnpooling": lambda a, u, x: MaxUnpooling(**snake(a))(u, x),
     "BatchNormalization": normalization,
     "DenseLayer": lambda a, x, w, b: Sigmoid()(Plus()(Times(infer_input_rank_to_map=0)(w, x), b)),
 }
