@@ -121,7 +121,7 @@ class SourceFile:
     """A text with a name: a file, a command-line argument or a string. Compared by identity."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -1,48 +1,51 @@
-"""Files that are whole or not there at all: written under a temporary name, flushed to the disk, then renamed."""
+"""Files that are whole or not there at all: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import time
 from collections.abc import Iterator
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO
 
 
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Iterator[TextIO]:
-    """A text file (UTF-8) that appears under its name when the block ends without an exception; raises `OSError`."""
-    with _replacing(path, "w") as stream:
-        yield cast(TextIO, stream)
+    """A text file (UTF-8) that appears under its name, and is on the disk, when the block ends without an exception.
+
+    Raises `OSError`; then what was there before is unchanged.
+    """
+    with atomic_binary_writer(path) as stream:
+        text = TextIOWrapper(stream, "utf-8", newline="")
+        yield text
+        text.flush()
 
 
 @contextlib.contextmanager
 def atomic_binary_writer(path: Path) -> Iterator[BinaryIO]:
     """As `atomic_writer`, for bytes."""
-    with _replacing(path, "wb") as stream:
-        yield cast(BinaryIO, stream)
+    with _replacing(path, _temporary(path)) as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
-def _replacing(path: Path, mode: str) -> Iterator[IO[str] | IO[bytes]]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        # mkstemp makes files that only their owner reads; these are results like any other.
-        os.fchmod(handle, 0o666 & ~_umask())
-        with os.fdopen(
-            handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else ""
-        ) as f:
-            yield f
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
+def private_binary_writer(path: Path) -> Iterator[BinaryIO]:
+    """As `atomic_binary_writer`, for what only its owner reads and what a power cut may take: no wait for the disk."""
+    # runs at the same time may write the same file, and the last one wins, whole
+    own = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
+    with _replacing(path, own, permissions=0o600) as stream:
+        yield stream
+
+
+def was_cut_off(path: Path) -> bool:
+    """Whether a run was killed while it wrote this file."""
+    return _temporary(path).exists()
 
 
 def why(error: OSError) -> str:
@@ -56,14 +59,27 @@ def _file_on_the_way(path: Path) -> Path:
     return next((p for p in (path, *path.parents) if p.is_file()), path)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary(path: Path) -> Path:
+    # always the same, so that what a killed run left goes with the next write
+    return path.with_name(f".{path.name}.tmp")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, temporary: Path, permissions: int = 0o666) -> Iterator[BinaryIO]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.unlink(missing_ok=True)
+        with open(temporary, "xb", opener=partial(os.open, mode=permissions)) as stream:
+            yield stream
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut; not every file system lets a folder be synced.
+    # The rename itself must survive a power cut; not every system lets a folder be opened or synced.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

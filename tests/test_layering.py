@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[1]
 
 # Low to high: an import points to something lower, or stays in its own package.
 ORDER = (
-    *("version", "grammar", "files", "diagnostics", "syntax", "ir", "ops", "script", "network", "config", "passes"),
-    *("backend", "data", "train", "actions", "interop"),
+    *("version", "grammar", "files", "caches", "diagnostics", "syntax", "ir", "ops", "script", "network", "config"),
+    *("passes", "backend", "data", "train", "actions", "interop"),
 )
 # The faces lie above all of these. They may use one another, but not in circles; they alone print.
 FACES = ("api", "cli", "lsp", "testing", "ui", "__init__", "__main__")
-BACKENDS_MAY_IMPORT = {"version", "files", "diagnostics", "ir", "ops", "backend", "backends"}
+BACKENDS_MAY_IMPORT = {"version", "files", "caches", "diagnostics", "ir", "ops", "backend", "backends"}
 JAX_LIVES_IN = ("backends/xla/", "graphc/train/")
 # `backend` lists the folder of the package, which needs the package but none of its backends
 LISTS_BACKENDS = ("graphc/backend.py", "graphc.backends")

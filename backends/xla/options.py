@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 
+from graphc.caches import cache_folder
 from graphc.ir import Graph, Node
 
 # jaxlib 0.10 turns CPU convolutions into fusions that are up to twice as slow on images of this many positions and
@@ -45,13 +46,9 @@ def keep_compiled_programs() -> None:
     """Switch JAX's persistent compilation cache on, in the user's cache folder, unless the user has decided."""
     if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
-    import platformdirs  # only wanted once jax is loaded anyway
-
-    folder = Path(platformdirs.user_cache_dir("graphc")) / f"xla-{_processor():08x}"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return  # a home that cannot be written costs time, nothing else
+    folder = cache_folder(f"xla-{_processor():08x}")
+    if folder is None:
+        return  # costs time, nothing else
     jax.config.update("jax_compilation_cache_dir", str(folder))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

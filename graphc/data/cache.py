@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from graphc.caches import cache_folder
 from graphc.data.columns import Column, Dataset, DenseColumn, SparseColumn, Stream, frozen
 from graphc.data.text_format import TextOptions, parse_text_format, read_bytes
 from graphc.data.text_rows import TextInput
 from graphc.diagnostics import Span
+from graphc.files import private_binary_writer
 
 _FORMAT = 1  # raised when the parser or the layout changes meaning
 _WORTHWHILE = 1 << 20  # bytes of text; less is parsed faster than a file is opened
@@ -29,7 +29,10 @@ def read_cached(path: Path, inputs: Sequence[TextInput], options: TextOptions, s
     data = read_bytes(path, span)
     if len(data) < _WORTHWHILE:
         return parse_text_format(data, str(path), inputs, options)
-    entry = cache_folder() / "text" / f"{_key(data, inputs, options)}.safetensors"
+    folder = cache_folder("text")
+    if folder is None:
+        return parse_text_format(data, str(path), inputs, options)
+    entry = folder / f"{_key(data, inputs, options)}.safetensors"
     cached = _load(entry, inputs)
     if cached is not None:
         return cached
@@ -38,16 +41,6 @@ def read_cached(path: Path, inputs: Sequence[TextInput], options: TextOptions, s
     if not dataset.warnings:
         _store(entry, dataset)
     return dataset
-
-
-def cache_folder() -> Path:
-    """The user's cache folder, or what ``GRAPHC_CACHE_DIR`` names."""
-    override = os.environ.get("GRAPHC_CACHE_DIR")
-    if override:
-        return Path(override)
-    import platformdirs  # only those who cache pay
-
-    return Path(platformdirs.user_cache_dir("graphc"))
 
 
 def _key(data: bytes, inputs: Sequence[TextInput], options: TextOptions) -> str:
@@ -66,17 +59,8 @@ def _key(data: bytes, inputs: Sequence[TextInput], options: TextOptions) -> str:
 def _store(entry: Path, dataset: Dataset) -> None:
     from safetensors.numpy import save  # a run without large files does without
 
-    with suppress(OSError):
-        entry.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entry.parent.mkdir(mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=entry.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(save(_arrays(dataset)))
-            os.replace(temporary, entry)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    with suppress(OSError), private_binary_writer(entry) as stream:
+        stream.write(save(_arrays(dataset)))
 
 
 def _arrays(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from graphc.ir import ShapeError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class AxisGeometry:
 
     def positions(self) -> np.ndarray:
         """Input position of element ``j`` of window ``i``, shape (windows, kernel); some lie outside."""
+        import numpy as np  # shape rules do without, and `graphc check` with them
+
         starts = np.arange(self.windows)[:, None] * self.stride - self.low
         return starts + np.arange(self.kernel)[None, :] * self.dilation
 
@@ -37,8 +40,16 @@ class AxisGeometry:
         positions = self.positions()
         return (positions >= 0) & (positions < self.size)
 
+    def reaches_inside(self, window: int) -> bool:
+        """Whether an element of this window lies inside the input."""
+        start = window * self.stride - self.low
+        first = max(0, -(start // self.dilation))  # the first element that does not lie before it
+        return first < self.kernel and start + first * self.dilation < self.size
+
     def selection(self, dtype: Any) -> np.ndarray:
         """1 where element ``j`` of window ``i`` is position ``q``, shape (windows, kernel, size)."""
+        import numpy as np  # as above
+
         return (self.positions()[..., None] == np.arange(self.size)).astype(dtype)
 
 
@@ -113,7 +124,7 @@ def gather_windows(xp: Any, x: Any, axes: Sequence[AxisGeometry], outside: float
     lead = x.ndim - rank
     for k, axis in enumerate(reversed(axes)):
         at = lead + 2 * k  # every axis taken so far has become two
-        x = xp.take(x, np.clip(axis.positions(), 0, axis.size - 1).reshape(-1), axis=at)
+        x = xp.take(x, axis.positions().clip(0, axis.size - 1).reshape(-1), axis=at)
         x = x.reshape((*x.shape[:at], axis.windows, axis.kernel, *x.shape[at + 1 :]))
     order = [*range(lead), *range(lead, lead + 2 * rank, 2), *range(lead + 1, lead + 2 * rank, 2)]
     return xp.where(inside_windows(axes), x.transpose(order), xp.asarray(outside, x.dtype))
@@ -122,7 +133,7 @@ def gather_windows(xp: Any, x: Any, axes: Sequence[AxisGeometry], outside: float
 def inside_windows(axes: Sequence[AxisGeometry]) -> np.ndarray:
     """Whether an element of a window lies inside, shape ``(windowsN, …, windows1, kernelN, …, kernel1)``."""
     rank = len(axes)
-    mask = np.ones((1,) * (2 * rank), bool)
+    mask: Any = True
     for k, axis in enumerate(reversed(axes)):
         shape = [1] * (2 * rank)
         shape[k], shape[rank + k] = axis.windows, axis.kernel
@@ -144,7 +155,7 @@ def scatter_windows(xp: Any, windows: Any, axes: Sequence[AxisGeometry]) -> Any:
 def require_inside(axes: Sequence[AxisGeometry]) -> None:
     """Raise `ShapeError` if a window has no element inside: pooling it has no meaning."""
     for number, axis in enumerate(axes, 1):
-        if not axis.inside().any(axis=1).all():
+        if not all(axis.reaches_inside(window) for window in range(axis.windows)):
             raise ShapeError(f"a window along axis {number} lies entirely outside the input", 0)
 
 

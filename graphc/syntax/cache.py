@@ -1,20 +1,21 @@
 """Parsed files, kept in the user's cache folder: a run that finds its trees there never loads the parser.
 
-The folder is ``$GRAPHC_CACHE_DIR``, else the platform's own (``~/.cache/graphc`` on Linux). The cache only ever saves
-time: whatever is wrong with it, the file is parsed.
+The cache only ever saves time: whatever is wrong with it, the file is parsed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import graphc.grammar
+from graphc.caches import cache_folder
 from graphc.diagnostics import SourceFile, SourceText
+from graphc.files import private_binary_writer
 from graphc.syntax.ast import Record
 from graphc.syntax.trees import decode_record, encode_record
 
@@ -39,16 +40,6 @@ def cached_parse(source: SourceFile | SourceText, parse: Callable[[SourceText], 
     return record
 
 
-def cache_folder() -> Path:
-    """The root of all caches of graphc; it need not exist."""
-    chosen = os.environ.get("GRAPHC_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    import platformdirs  # not needed where the folder is given
-
-    return Path(platformdirs.user_cache_dir("graphc", appauthor=False))
-
-
 def _only_file(text: SourceText) -> SourceFile | None:
     file = text.pieces[0].file if text.pieces else None
     return file if all(piece.file is file for piece in text.pieces) else None
@@ -59,9 +50,10 @@ def _path(text: SourceText, file: SourceFile) -> Path | None:
         # The whole file, because the comments above its members are read from there, and where the text lies in it.
         pieces = repr([(piece.offset, piece.length) for piece in text.pieces])
         key = _parser_digest() + f"{pieces} {file.text}".encode("utf-8", "surrogatepass")
-        return cache_folder() / "syntax" / f"{hashlib.sha256(key).hexdigest()}.tree"
-    except (OSError, RuntimeError):  # no sources to read, or no home folder
+    except OSError:  # no sources to read
         return None
+    folder = cache_folder("syntax")
+    return folder / f"{hashlib.sha256(key).hexdigest()}.tree" if folder is not None else None
 
 
 @cache
@@ -76,42 +68,21 @@ def _parser_digest() -> bytes:
 
 def _load(path: Path, file: SourceFile) -> Record | None:
     try:
-        if not _is_ours(path.parent):
-            return None
         checksum, _, body = path.read_text("utf-8").partition("\n")
-        return decode_record(body, file) if checksum == _checksum(body) else None
+        record = decode_record(body, file) if checksum == _checksum(body) else None
     except (OSError, ValueError):
         return None
+    with suppress(OSError):
+        os.utime(path)  # what is used is kept
+    return record
 
 
 def _store(path: Path, record: Record, file: SourceFile) -> None:
-    try:
+    with suppress(OSError, ValueError):  # ValueError includes ForeignSpanError: text of other files
         body = encode_record(record, file)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _is_ours(path.parent):
-            _write(path, f"{_checksum(body)}\n{body}".encode())
-            _prune(path.parent)
-    except (OSError, ValueError):  # ValueError includes ForeignSpanError: text of other files
-        return
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Under another name first, so that nobody ever reads half a file."""
-    partial = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
-    try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can have put trees there; only Unix can tell."""
-    if not hasattr(os, "getuid"):
-        return True
-    status = folder.stat()
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+        with private_binary_writer(path) as stream:
+            stream.write(f"{_checksum(body)}\n{body}".encode())
+        _prune(path.parent)
 
 
 def _prune(folder: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
-from graphc.files import why
+from graphc.files import atomic_binary_writer, was_cut_off, why
 
 # how CNTK's first model format begins: a byte-order mark of its own, in UTF-16
 _CNTK_MARK = "BCN".encode("utf-16-le")
@@ -85,37 +83,11 @@ def _save(path: Path, tensors: Mapping[str, Array], metadata: dict[str, str]) ->
     owned = {name: np.array(x, order="C") for name, x in sorted(tensors.items())}
     data = to_safetensors(owned, metadata={**metadata, _SHA256: _digest(owned, metadata)})
     try:
-        _replace(path, data)
+        with atomic_binary_writer(path) as stream:
+            stream.write(data)
     except OSError as error:
         hint = "choose another modelPath or free space; what was there before is unchanged"
         raise RunError(Diagnostic("GC0703", f"cannot write {path}: {why(error)}", hint=hint)) from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write under another name, make sure that it is on the disk, and only then take the name over."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it the new name may not survive a power cut. Not every system can open a folder; those need it not.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _load(path: Path, wanted: str, kind: str) -> tuple[dict[str, Array], dict[str, str]]:
@@ -154,7 +126,7 @@ def _foreign(path: Path, kind: str) -> str:
 
 def _unreadable(path: Path, message: str) -> DiagnosticError:
     hint = "delete it to train anew, or name another file"
-    if path.with_name(f".{path.name}.tmp").exists():
+    if was_cut_off(path):
         hint = "a write of it was cut off; the models of earlier epochs, <modelPath>.<epoch>, are whole"
     return DiagnosticError(Diagnostic("GC0702", message, hint=hint))
 

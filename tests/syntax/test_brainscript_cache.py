@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from graphc.diagnostics import SourceFile, SourceText
 from graphc.syntax.ast import Expr, Member, Number, Record
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
-from graphc.syntax.cache import cache_folder, cached_parse
+from graphc.syntax.cache import cached_parse
 from graphc.syntax.printer import format_expression
 from graphc.syntax.trees import ForeignSpanError, decode, decode_record, encode, encode_record
 from graphc.testing.syntax import expressions
@@ -141,12 +141,12 @@ def test_damaged_entry_is_rebuilt(folder: Path, damage: Callable[[Path], None]) 
 @pytest.mark.parametrize("place", ["file", "file/below", "nul\0"])
 def test_unusable_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("graphc.syntax.cache.cache_folder", lambda: tmp_path / place)
+    monkeypatch.setattr("graphc.caches._root", lambda: tmp_path / place)
     assert cached_parse(SourceFile("a.bs", TEXT), parse_members).members
 
 
 def test_unwritable_folder_is_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise PermissionError("read-only")
 
     monkeypatch.setattr(os, "open", refuse)
@@ -170,17 +170,13 @@ def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path) -> No
     assert entries(folder) == []
 
 
-def test_old_entries_are_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_are_not_used_are_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphc.syntax.cache._KEPT", 3)
     for number in range(5):
         cached_parse(SourceFile("", f"a = {number}"), parse_members)
+        cached_parse(SourceFile("", "a = 0"), no_parser)
     assert len(entries(folder)) == 3
     cached_parse(SourceFile("", "a = 4"), no_parser)
-
-
-def test_platform_folder_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GRAPHC_CACHE_DIR", raising=False)
-    assert "graphc" in str(cache_folder())
 
 
 def test_cached_run_does_not_load_lark(folder: Path) -> None:
