@@ -22,7 +22,7 @@ from graphc.config.commands import (
 )
 from graphc.config.experiment import CommandSection, read_experiment
 from graphc.config.reading import as_warnings, is_undefined
-from graphc.data.reader import match_streams
+from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
 from graphc.network.build import build_network, check_definitions
 from graphc.network.network import Network

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
-from graphc.data.reader import WantedInput
+from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, suggest
 from graphc.network.build import build_network
 from graphc.network.network import Network, NetworkNode, topological

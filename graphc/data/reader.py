@@ -1,4 +1,4 @@
-"""Opens the data a reader section describes, and holds it against the inputs of a network."""
+"""Opens the data a reader section describes for the inputs of a network, and says in which order to take it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,12 @@ from graphc.data.cache import read_cached
 from graphc.data.columns import Dataset, Ints, Stream
 from graphc.data.minibatches import Minibatch, Timeline
 from graphc.data.randomize import BlockRandomizer, NoRandomizer, Randomizer
+from graphc.data.streams import WantedInput, match_streams
 from graphc.data.text_format import TextOptions
 from graphc.data.text_rows import TextInput
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
 
 _DEFAULT_WINDOW = 4 << 30  # bytes on disk that shuffling mixes
-
-
-@dataclass(frozen=True, slots=True)
-class WantedInput:
-    """An input of the network: how many elements a sample has, and where it was declared."""
-
-    name: str
-    dim: int
-    span: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,37 +65,6 @@ def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput], *, seed
     streams = {name: dataset.streams[stream.name] for name, stream in matched.items()}
     timeline = Timeline(_randomizer(dataset, settings, seed), dataset.lengths, _distinct_lengths(streams))
     return Reader(dataset, streams, timeline)
-
-
-def match_streams(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> dict[str, StreamSettings]:
-    """The stream of each input; raises `DiagnosticError` with all that disagrees. Opens no file."""
-    found = Diagnostics()
-    matched: dict[str, StreamSettings] = {}
-    for input in wanted:
-        stream = settings.stream(input.name)
-        if stream is None:
-            found.add(_missing_stream(settings, input))
-        elif stream.dim != input.dim:
-            found.add(_wrong_dimension(stream, input))
-        else:
-            matched[input.name] = stream
-    found.raise_errors()
-    return matched
-
-
-def _missing_stream(settings: ReaderSettings, input: WantedInput) -> Diagnostic:
-    names = [s.name for s in settings.inputs]
-    close = suggest(input.name, names)
-    message = f"the reader has no stream for the network's input '{input.name}', only {', '.join(names)}"
-    labels = (Label(f"the input '{input.name}' is declared", input.span),) if input.span else ()
-    hint = f"rename the stream '{close}' to '{input.name}', or the input" if close else None
-    return Diagnostic("GC0608", message, settings.spans.get("input", settings.span), labels, hint)
-
-
-def _wrong_dimension(stream: StreamSettings, input: WantedInput) -> Diagnostic:
-    message = f"stream '{stream.name}' has dim {stream.dim}, but the network's input has {input.dim} elements"
-    labels = (Label(f"the input '{input.name}' of {input.dim} elements is declared", input.span),) if input.span else ()
-    return Diagnostic("GC0609", message, stream.spans.get("dim", stream.span), labels)
 
 
 def _existing(settings: ReaderSettings) -> Path:

@@ -9,7 +9,8 @@ import pytest
 
 from graphc.config.reader import ReaderSettings, read_reader
 from graphc.data import cache
-from graphc.data.reader import WantedInput, open_reader
+from graphc.data.reader import open_reader
+from graphc.data.streams import WantedInput
 from graphc.data.text_format import TextOptions
 from graphc.data.text_rows import TextInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile
