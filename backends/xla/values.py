@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from graphc.ir import Storage, TensorType
 from graphc.ir.layout import array_shape
+
+
+@dataclass(frozen=True)
+class ChannelsLast:
+    """A parameter that is stored with the author's last axis at the end; see `Value.channels_last`."""
+
+    array: Any
+
+
+jax.tree_util.register_dataclass(ChannelsLast, ["array"], [])
 
 
 class Value:

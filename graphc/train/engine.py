@@ -18,6 +18,13 @@ class Engine(Backend, Protocol):
     # 32 bits that stand for run seed and epoch
     epoch_word: Callable[[int, int], int]
 
+    # marks a parameter whose array has the author's last axis at the end
+    channels_last: Callable[[Any], Any]
+
+    def kernels(self, graph: Graph) -> frozenset[str]:
+        """Parameters that are read faster channels last, so that a step had better keep them so."""
+        ...
+
     def jit(self, f: Callable[..., Any], graph: Graph, device: Any, *, donate: Sequence[int] = ()) -> Any: ...
 
     def precision(self, graph: Graph) -> AbstractContextManager[Any]: ...

@@ -50,15 +50,20 @@ class TrainingState:
 
     carry: _Carry
     fixed: Parameters
+    # trained parameters that are kept channels last, and what the learner remembers of them
+    kernels: frozenset[str] = frozenset()
 
     def parameters(self) -> dict[str, npt.NDArray[Any]]:
         """Every parameter by name, copied to the host."""
         everything = {**self.carry.trained, **self.carry.running, **self.fixed}
-        return {name: np.array(value) for name, value in sorted(everything.items())}
+        return {name: self._on_host(name, value) for name, value in sorted(everything.items())}
 
     def learner(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
         """What the update rule remembers of each parameter, copied to the host."""
-        return {name: {k: np.array(v) for k, v in s.items()} for name, s in self.carry.learner.items()}
+        return {name: {k: self._on_host(name, v) for k, v in s.items()} for name, s in self.carry.learner.items()}
+
+    def _on_host(self, name: str, value: Any) -> npt.NDArray[Any]:
+        return np.array(np.moveaxis(value, -1, 0) if name in self.kernels and value.ndim > 1 else value, order="C")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,7 @@ class TrainingStep:
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.function = self.engine.function(self.graph, training=True)
+        self.kernels = self.engine.kernels(self.graph) & set(self.trained)
 
     @cached_property
     def parameters(self) -> dict[str, LearnableParameter]:
@@ -120,15 +126,18 @@ class TrainingStep:
         remembered |= {n: dict(s) for n, s in (learner or {}).items() if n in trained}
         count = len(self.roots)
         carry = _Carry(
-            trained=trained,
+            trained={n: self._stored(n, w) for n, w in trained.items()},
             running={n: values[n] for n in updated},
-            learner=remembered,
+            learner={n: {k: self._stored(n, v) for k, v in s.items()} for n, s in remembered.items()},
             sums=np.zeros(count, self.dtype),
             first_bad=np.full(count, NEVER, np.int32),
             at=np.int32(0),
         )
         with self.engine.precision(self.graph):
-            return TrainingState(_own(carry, self.device), _own(fixed, self.device))
+            return TrainingState(_own(carry, self.device), _own(fixed, self.device), self.kernels & set(trained))
+
+    def _stored(self, name: str, value: Any) -> npt.NDArray[Any]:
+        return np.moveaxis(value, 0, -1) if name in self.kernels and np.ndim(value) > 1 else np.asarray(value)
 
     def epoch(
         self,
@@ -205,7 +214,8 @@ class TrainingStep:
         environment = Environment(count, tables["settings"], random)
 
         def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
-            results = self.function({**fixed, **carry.running, **trained}, feeds, environment)
+            last = {n: self.engine.channels_last(w) for n, w in trained.items() if n in self.kernels}
+            results = self.function({**fixed, **carry.running, **trained, **last}, feeds, environment)
             totals = root_totals(self.graph, self.roots, results.outputs, count)
             return totals[0], (totals, results.updates)
 
@@ -229,7 +239,7 @@ class TrainingStep:
 
 def _own(tree: Any, device: Any) -> Any:
     # A step overwrites its state, and JAX may share the memory of a NumPy array: so it is given a copy.
-    return jax.device_put(jax.tree.map(lambda x: np.array(x), tree), device, may_alias=False)
+    return jax.device_put(jax.tree.map(lambda x: np.array(x, order="C"), tree), device, may_alias=False)
 
 
 def _minibatches_per_dispatch(graph: Graph) -> int:

@@ -234,6 +234,14 @@ def test_gradient_of_a_maximum_goes_to_the_first() -> None:
     assert gradient.tolist() == [[[[1, 1, 0], [0, 0, 0]]]]
 
 
+def test_kernels_are_what_only_convolutions_read() -> None:
+    x = InputValue("x", (6, 6, 2))()
+    shared, matrix = LearnableParameter("S", (3, 3, 2, 4))(), LearnableParameter("M", (4, 18))()
+    own = [Convolution((3, 3), (4,))(w, x) for w in (LearnableParameter("K", (3, 3, 2, 4))(), shared, matrix)]
+    graph = Graph({"y": Plus()(own[0], own[1]), "m": own[2], "e": Exp()(shared)})
+    assert XLA.kernels(graph) == {"K"}
+
+
 def test_values_stay_channels_last_between_convolutions() -> None:
     graph = convnet().select(["z"])
     text = XLA.lowered_text(graph, frames=8)

@@ -172,9 +172,10 @@ def test_dropout_rate_of_zero_draws_nothing() -> None:
     assert all(np.array_equal(with_rate[n], without[n]) for n in without)
 
 
-def test_training_goes_on_where_it_stopped() -> None:
-    _, whole = train(dense(), epochs=2)
-    step, half = train(dense(), epochs=1)
+@pytest.mark.parametrize("network", [dense, convolutional])
+def test_training_goes_on_where_it_stopped(network: Callable[[], Graph]) -> None:
+    _, whole = train(network(), epochs=2)
+    step, half = train(network(), epochs=1)
     state = step.state(half.parameters(), half.learner())
     epoch = step.epoch(minibatches(), learning_rate=0.05, momentum_per_sample=0.8, seed=5, epoch=1)
     data = to_device_of(step)
