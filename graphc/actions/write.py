@@ -111,8 +111,8 @@ class _Outputs:
     @contextlib.contextmanager
     def opened(self) -> Iterator[Mapping[str, Callable[[npt.NDArray[Any], Place], None]]]:
         labels = self._labels()
-        with contextlib.ExitStack() as stack:
-            try:
+        try:
+            with contextlib.ExitStack() as stack:
                 streams = [stack.enter_context(atomic_writer(path)) for path in self.paths]
                 writers = {
                     name: TextOutput(stream, name, self._dims(name), self._command.format, labels)
@@ -121,9 +121,9 @@ class _Outputs:
                 yield {name: self._sink(name, writer) for name, writer in writers.items()}
                 for writer in writers.values():
                     writer.close()
-            except OSError as error:
-                place = self._command.spans.get("outputPath", self._command.span)
-                raise RunError(_unwritable(self._command.output_path, error, place)) from error
+        except OSError as error:  # of the last bytes too, which go to the disk when the block ends
+            place = self._command.spans.get("outputPath", self._command.span)
+            raise RunError(_unwritable(self._command.output_path, error, place)) from error
 
     def values(self) -> Mapping[str, Any] | None:
         """What was written, where it is small."""
