@@ -43,7 +43,8 @@ def resnet(*blocks):
     )
     return f"""{{
         ConvBN {{c, kernel, stride}} = Sequential (
-            ConvolutionalLayer {{c, kernel, stride=stride, pad=true, bias=false}} : BatchNormalizationLayer {{spatialRank=2}})
+            ConvolutionalLayer {{c, kernel, stride=stride, pad=true, bias=false}} :
+            BatchNormalizationLayer {{spatialRank=2}})
         Block {{c, stride}} = {{
             apply (x) = {{
                 narrow = ReLU (ConvBN {{c, (1:1), 1}} (x))
