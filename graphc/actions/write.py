@@ -158,7 +158,8 @@ class _Outputs:
             return Path(format.label_mapping_file).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             place = format.spans.get("labelMappingFile")
-            message = f"label mapping file {format.label_mapping_file} cannot be read: {error}"
+            reason = why(error) if isinstance(error, OSError) else "not a text file"
+            message = f"label mapping file {format.label_mapping_file} cannot be read: {reason}"
             raise DiagnosticError(Diagnostic("GC0001", message, place)) from error
 
 

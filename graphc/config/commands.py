@@ -11,7 +11,7 @@ from graphc.config.learner import SGDSettings, read_sgd
 from graphc.config.reader import ReaderSettings, read_reader, unshuffled
 from graphc.config.reading import read_section
 from graphc.config.schedule import Schedule
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceText, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceText, Span, suggest
 from graphc.syntax.configuration import ConfigurationRecord
 
 T = TypeVar("T")
@@ -221,8 +221,11 @@ READERS = {
 def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
     source = read_network_source(record)
     if source.builder is Builder.MODEL:
+        misspelt = next((key for key in record.own_keys() if suggest(key, _BUILDERS)), None)
         hint = "add BrainScriptNetworkBuilder = { … }"
-        if not record.has("action"):
+        if misspelt:
+            hint = f"did you mean {suggest(misspelt, _BUILDERS)} where it says {misspelt}?"
+        elif not record.has("action"):
             hint = 'without an action it trains; for others write action = "test" or action = "write"'
         message = f"{':'.join(record.path)} trains, but has no network builder"
         raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))

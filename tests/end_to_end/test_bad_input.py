@@ -112,18 +112,17 @@ CASES = (
     Case(
         "wrong argument count",
         """
-        error[GC0302]: function expects 1 positional parameters, 2 were provided
-          --> m.cntk:11:13
+        error[GC0302]: function expects 1 positional parameters, 0 were provided
+          --> m.cntk:13:13
            |
-        11 |         W = ParameterTensor ((2:2), 1)
-           |             ^^^^^^^^^^^^^^^^^^^^^^^^^^
-           = ParameterTensor(dims, learningRateMultiplier=1.0, init='', initValueScale=1, value=0, initValue='', initFilterRank=0, initOutputRank=1, initFromFilePath='', initFromLiteral='', initOnCPUOnly=true, randomSeed=-1, tag='') is defined here, at library/parameters.bs
-           = while evaluating 'W', at m.cntk:11:9
+        13 |         z = Sigmoid () + b
+           |             ^^^^^^^^^^
+           = Sigmoid(_, tag='') is defined here, at library/cntk2.bs
            = while evaluating 'z', at m.cntk:13:9
            = while evaluating 'ce', at m.cntk:14:9
-           = hint: optional parameters are passed by name: learningRateMultiplier=…, init=…, initValueScale=…, value=…, initValue=…, initFilterRank=…, initOutputRank=…, initFromFilePath=…, initFromLiteral=…, initOnCPUOnly=…, randomSeed=…, tag=…
+           = while evaluating 'criterionNodes', at m.cntk:16:9
         """,
-        edits=(("ParameterTensor {(2:2)}", "ParameterTensor ((2:2), 1)"),),
+        edits=(("W * features + b", "Sigmoid () + b"),),
     ),
     Case(
         "unknown identifier",
