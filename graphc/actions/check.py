@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from graphc.config.reading import as_warnings, is_undefined
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
 from graphc.network.build import build_network, check_definitions
+from graphc.network.explain import unlowered_recurrence
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
@@ -150,10 +151,16 @@ class _Checker:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
         self._built[id(command)] = network
+        self._warn_of_recurrence(network)
         assert source.script is not None
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
         return network
+
+    def _warn_of_recurrence(self, network: Network) -> None:
+        delay = next((node for node in network if node.is_delay), None)
+        if delay is not None:
+            self._result.found.add(replace(unlowered_recurrence(delay), severity=Severity.WARNING))
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""

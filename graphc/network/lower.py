@@ -26,9 +26,9 @@ def to_graph(
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
     order = topological(chosen)
-    delays = [node for node in order if node.is_delay]
-    if delays:
-        raise DiagnosticError(*map(explain.unlowered_recurrence, delays))
+    delay = next((node for node in order if node.is_delay), None)
+    if delay is not None:
+        raise DiagnosticError(explain.unlowered_recurrence(delay))
     lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()})
     for node in order:
         lowering.add(node)
