@@ -35,12 +35,14 @@ def cntk_tree() -> Path:
     named = os.environ.get("GRAPHC_CNTK_TREE")
     if not named:
         pytest.skip("GRAPHC_CNTK_TREE does not name a checkout of CNTK, whose data and logs this test reads")
-    return Path(named)
+    return Path(named).resolve()
 
 
 @pytest.fixture
-def run_cntk(tmp_path, capfd):
+def run_cntk(tmp_path, capfd, monkeypatch):
     """Run ``graphc cntk`` with CNTK's random numbers; gives the `Run`."""
+    # what a configuration writes to a relative path lands here, and its `currentDirectory` ends with the test
+    monkeypatch.chdir(tmp_path)
 
     def run(configuration: Path, *overrides: str) -> Run:
         metrics = tmp_path / "metrics.jsonl"
