@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText
 from graphc.ir import ElementType
 from graphc.network.builder import NetworkBuilder
@@ -13,6 +15,7 @@ from graphc.script.library import load_library
 from graphc.script.values import PoisonError, describe
 from graphc.syntax import ast
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
+from graphc.syntax.cache import cached_expression, cached_parse
 
 _ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
 
@@ -45,7 +48,7 @@ def build_network(
 
 def check_definitions(text: SourceText) -> list[Diagnostic]:
     """Warnings about a list of definitions that stands alone, by names only; raises `DiagnosticError`."""
-    record = parse_members(text)
+    record = cached_parse(text, parse_members)
     diagnostics = Diagnostics()
     evaluator = Evaluator(load_library(), NetworkBuilder(ElementType.FLOAT32, Session(), diagnostics))
     return evaluator.check_names(record)
@@ -82,7 +85,7 @@ def _build(
 
 def _program(text: SourceText, includes: IncludePath | None) -> ast.Expr:
     source = text.strip()
-    expr = parse_expression(source, includes=includes)
+    expr = cached_expression(source, partial(parse_expression, includes=includes))
     if source.text[:1] in ("{", "["):
         return ast.New(expr.span, "ComputationNetwork", expr, expr.span)
     if source.text[:1] != "(":

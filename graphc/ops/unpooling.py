@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import numpy as np
-
 from graphc.ir import Context, Op, Shape, ShapeError, TensorType, op
 from graphc.ops.geometry import (
     AxisGeometry,
@@ -73,7 +71,7 @@ class MaxUnpooling(Op):
         result = c.xp.asarray(0, unpooled.dtype)
         # The later of two windows that share a position has it at an earlier place of its own.
         for place in reversed(range(flat.shape[-1])):
-            here = ((np.arange(flat.shape[-1]) == place) & (first == place)).reshape(windows.shape)
+            here = ((c.xp.arange(flat.shape[-1]) == place) & (first == place)).reshape(windows.shape)
             value = here * unpooled.reshape((*unpooled.shape, *(1,) * len(axes)))
             hit = scatter_windows(c.xp, here.astype(unpooled.dtype), axes)
             result = c.xp.where(hit > 0, scatter_windows(c.xp, value, axes), result)

@@ -9,47 +9,71 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import graphc.grammar
 from graphc.caches import cache_folder
 from graphc.diagnostics import SourceFile, SourceText
 from graphc.files import private_binary_writer
-from graphc.syntax.ast import Record
-from graphc.syntax.trees import decode_record, encode_record
+from graphc.syntax.ast import Expr, Record
+from graphc.syntax.trees import decode_expression, decode_record, encode_expression, encode_record
 
-_KEPT = 64
+_KEPT = 256
+
+_T = TypeVar("_T")
 
 
 def cached_parse(source: SourceFile | SourceText, parse: Callable[[SourceText], Record]) -> Record:
     """``parse`` of a file or a section, from the cache where an equal one was parsed by an equal parser before.
 
-    From the cache, the trees of the members are built as their ``value`` is first used. Trees with text of several
-    files in them (``include``, a value from the command line) are not kept.
+    From the cache, the trees of the members are built as their ``value`` is first used. Texts put together from several
+    files (``include``, a value from the command line) are not kept.
     """
     text = SourceText.of(source) if isinstance(source, SourceFile) else source
+    return _cached(text, parse, _Form("members", encode_record, decode_record))
+
+
+def cached_expression(text: SourceText, parse: Callable[[SourceText], Expr]) -> Expr:
+    """As `cached_parse`, for one expression."""
+    return _cached(text, parse, _Form("expression", encode_expression, decode_expression))
+
+
+@dataclass(frozen=True, slots=True)
+class _Form(Generic[_T]):
+    """How trees of one kind are written and read."""
+
+    name: str
+    encode: Callable[[_T, SourceFile], str]
+    decode: Callable[[str, SourceFile], _T]
+
+
+def _cached(text: SourceText, parse: Callable[[SourceText], _T], form: _Form[_T]) -> _T:
     file = _only_file(text)
-    path = _path(text, file) if file is not None else None
+    path = _path(text, file, form.name) if file is not None else None
     if file is None or path is None:
         return parse(text)
-    record = _load(path, file)
-    if record is None:
-        record = parse(text)
-        _store(path, record, file)
-    return record
+    tree = _load(path, file, form)
+    if tree is None:
+        tree = parse(text)
+        _store(path, tree, file, form)
+    return tree
 
 
 def _only_file(text: SourceText) -> SourceFile | None:
+    """The file that alone decides what the text means."""
     file = text.pieces[0].file if text.pieces else None
-    return file if all(piece.file is file for piece in text.pieces) else None
+    # What an included file says can change, and if it says nothing, the tree does not show that it was read.
+    return file if all(piece.file is file for piece in text.pieces) and "include" not in text.text else None
 
 
-def _path(text: SourceText, file: SourceFile) -> Path | None:
+def _path(text: SourceText, file: SourceFile, form: str) -> Path | None:
     try:
         # The whole file, because the comments above its members are read from there, and where the text lies in it.
         pieces = repr([(piece.offset, piece.length) for piece in text.pieces])
-        key = _parser_digest() + f"{pieces} {file.text}".encode("utf-8", "surrogatepass")
+        key = _parser_digest() + f"{form} {pieces} {file.text}".encode("utf-8", "surrogatepass")
     except OSError:  # no sources to read
         return None
     folder = cache_folder("syntax")
@@ -66,20 +90,20 @@ def _parser_digest() -> bytes:
     return digest.digest()
 
 
-def _load(path: Path, file: SourceFile) -> Record | None:
+def _load(path: Path, file: SourceFile, form: _Form[_T]) -> _T | None:
     try:
         checksum, _, body = path.read_text("utf-8").partition("\n")
-        record = decode_record(body, file) if checksum == _checksum(body) else None
+        tree = form.decode(body, file) if checksum == _checksum(body) else None
     except (OSError, ValueError):
         return None
     with suppress(OSError):
         os.utime(path)  # what is used is kept
-    return record
+    return tree
 
 
-def _store(path: Path, record: Record, file: SourceFile) -> None:
+def _store(path: Path, tree: _T, file: SourceFile, form: _Form[_T]) -> None:
     with suppress(OSError, ValueError):  # ValueError includes ForeignSpanError: text of other files
-        body = encode_record(record, file)
+        body = form.encode(tree, file)
         with private_binary_writer(path) as stream:
             stream.write(f"{_checksum(body)}\n{body}".encode())
         _prune(path.parent)

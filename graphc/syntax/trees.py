@@ -96,11 +96,21 @@ class LazyMember(Member):
     __hash__ = Member.__hash__
 
 
+def encode_expression(expr: Expr, file: SourceFile) -> str:
+    """`encode`, as a line."""
+    return _line(encode(expr, file))
+
+
+def decode_expression(line: str, file: SourceFile) -> Expr:
+    """The tree that `encode_expression` wrote."""
+    return decode(json.loads(line), file)
+
+
 def encode_record(record: Record, file: SourceFile) -> str:
     """One line for all names and places, then one for each member's tree."""
     head = [*_place(record.span, file), [[m.name, *_place(m.name_span, file), m.doc] for m in record.members]]
     trees = [encode(member.value, file) for member in record.members]
-    return "\n".join(json.dumps(line, separators=(",", ":")) for line in [head, *trees])
+    return "\n".join(map(_line, [head, *trees]))
 
 
 def decode_record(text: str, file: SourceFile) -> Record:
@@ -112,6 +122,10 @@ def decode_record(text: str, file: SourceFile) -> Record:
         for (name, first, last, doc), tree in zip(names, trees, strict=True)
     )
     return Record(Span(file, start, end), tuple(members))
+
+
+def _line(items: list[Any]) -> str:
+    return json.dumps(items, separators=(",", ":"))
 
 
 def _place(span: Span, file: SourceFile) -> tuple[int, int]:

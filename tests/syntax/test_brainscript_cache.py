@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from graphc.diagnostics import SourceFile, SourceText
+from graphc.diagnostics import DiagnosticError, SourceFile, SourceText
 from graphc.syntax.ast import Expr, Member, Number, Record
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
-from graphc.syntax.cache import cached_parse
+from graphc.syntax.cache import cached_expression, cached_parse
 from graphc.syntax.printer import format_expression
 from graphc.syntax.trees import ForeignSpanError, decode, decode_record, encode, encode_record
 from graphc.testing.syntax import expressions
@@ -163,8 +163,17 @@ def test_folder_that_others_may_write_is_not_trusted(folder: Path) -> None:
         cached_parse(file, no_parser)
 
 
-def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "b.bs").write_text("b = 1")
+def test_an_expression_is_cached_apart_from_members(folder: Path) -> None:
+    text = SourceText.from_string("[ a = 1 ]")
+    first = cached_expression(text, parse_expression)
+    assert cached_expression(text, no_parser) == first
+    with pytest.raises(DiagnosticError):
+        cached_parse(text, parse_members)
+
+
+@pytest.mark.parametrize("included", ["b = 1", ""])
+def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path, included: str) -> None:
+    (tmp_path / "b.bs").write_text(included)
     path = IncludePath((tmp_path,))
     cached_parse(SourceFile("a.bs", "a = { include 'b.bs' }"), lambda text: parse_members(text, includes=path))
     assert entries(folder) == []
@@ -184,7 +193,7 @@ def test_cached_run_does_not_load_lark(folder: Path) -> None:
         import sys
         from graphc.diagnostics import SourceFile
         from graphc.syntax.brainscript import parse_members
-        from graphc.syntax.cache import cached_parse
+        from graphc.syntax.cache import cached_expression, cached_parse
         assert cached_parse(SourceFile("", "a = b + 1"), parse_members).members[0].value
         sys.exit("lark" in sys.modules)
     """
