@@ -200,7 +200,7 @@ class ConfigurationRecord:
         close = suggest(key, self.own_keys())
         if close and close.lower() == key.lower():  # it is there, but empty or `default`
             return _error("GC0501", f"required parameter has no value: {path}", self.key_span(key))
-        labels = (Label(f"'{close}' stands", self.key_span(close)),) if close else ()
+        labels = (Label(f"it says '{close}'", self.key_span(close)),) if close else ()
         hint = f"did you mean {key} where it says {close}?" if close else None
         return _error("GC0501", f"required parameter missing: {path}", self.span, labels, hint)
 

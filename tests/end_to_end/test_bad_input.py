@@ -90,7 +90,7 @@ CASES = (
            |
         20 |     SGD = {
            |     ^^^
-           = 'maxEpoch' stands, at m.cntk:22:9
+           = it says 'maxEpoch', at m.cntk:22:9
            = hint: did you mean maxEpochs where it says maxEpoch?
         """,
         edits=(("maxEpochs", "maxEpoch"),),

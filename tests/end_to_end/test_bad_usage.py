@@ -333,7 +333,7 @@ CASES = (
           |
         6 | Train = {
           | ^^^^^
-          = 'SDG' stands, at m.cntk:20:5
+          = it says 'SDG', at m.cntk:20:5
           = hint: did you mean SGD where it says SDG?
         """,
         edits=(("SGD = {", "SDG = {"),),
@@ -346,7 +346,7 @@ CASES = (
           |
         6 | Train = {
           | ^^^^^
-          = 'raeder' stands, at m.cntk:27:5
+          = it says 'raeder', at m.cntk:27:5
           = hint: did you mean reader where it says raeder?
         """,
         edits=(("    reader = {", "    raeder = {"),),
