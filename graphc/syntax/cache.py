@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from graphc.syntax.ast import Expr, Record
 from graphc.syntax.trees import decode_expression, decode_record, encode_expression, encode_record
 
 _KEPT = 256
+
+# the keyword, then a file name or a comment before one
+_INCLUDE = re.compile(r"\binclude\s*[\"'#/]")
 
 _T = TypeVar("_T")
 
@@ -66,7 +70,8 @@ def _only_file(text: SourceText) -> SourceFile | None:
     """The file that alone decides what the text means."""
     file = text.pieces[0].file if text.pieces else None
     # What an included file says can change, and if it says nothing, the tree does not show that it was read.
-    return file if all(piece.file is file for piece in text.pieces) and "include" not in text.text else None
+    alone = all(piece.file is file for piece in text.pieces) and not _INCLUDE.search(text.text)
+    return file if alone else None
 
 
 def _path(text: SourceText, file: SourceFile, form: str) -> Path | None:

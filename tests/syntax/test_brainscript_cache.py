@@ -172,10 +172,11 @@ def test_an_expression_is_cached_apart_from_members(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("included", ["b = 1", ""])
-def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path, included: str) -> None:
+@pytest.mark.parametrize("text", ["a = { include 'b.bs' }", 'a = {include # here\n"b.bs"}'])
+def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path, included: str, text: str) -> None:
     (tmp_path / "b.bs").write_text(included)
     path = IncludePath((tmp_path,))
-    cached_parse(SourceFile("a.bs", "a = { include 'b.bs' }"), lambda text: parse_members(text, includes=path))
+    cached_parse(SourceFile("a.bs", text), lambda text: parse_members(text, includes=path))
     assert entries(folder) == []
 
 
