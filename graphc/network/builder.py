@@ -21,7 +21,12 @@ from graphc.ops.sources import InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe
 
-_NOT_YET = ("ComputationNetworkFromFile", "ComputationNetworkWithEdits", "CloneFunctionConfigLambda")
+# object → the function of the library that makes it, which is what authors write
+_NOT_YET = {
+    "ComputationNetworkFromFile": "BS.Network.Load",
+    "ComputationNetworkWithEdits": "BS.Network.Edit",
+    "CloneFunctionConfigLambda": "BS.Network.CloneFunction",
+}
 
 
 class NetworkBuilder:
@@ -67,7 +72,7 @@ class NetworkBuilder:
             return self._node(record, path, span)
         if type_name == "ComputationNetwork":
             return self._network(record)
-        message = f"new {type_name} is not implemented yet"
+        message = f"{_NOT_YET[type_name]} is not implemented yet"
         raise DiagnosticError(Diagnostic("GC0401", message, span))
 
     # --- nodes
