@@ -413,7 +413,9 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
     import difflib  # costs 5 ms, and only the unlucky pay
 
-    folded = {c.lower(): c for c in candidates}
+    folded: dict[str, str] = {}
+    for candidate in candidates:
+        folded.setdefault(candidate.lower(), candidate)
     close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
     # Two letters the wrong way round are half of a short word, so the ratio misses them.
     swapped = [c for c in folded if sorted(c) == sorted(word.lower())]
