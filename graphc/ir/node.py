@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from weakref import WeakValueDictionary
 
@@ -100,6 +101,10 @@ class Op:
     # attributes that are no constructor arguments for the author: filled in by the compiler
     internal: ClassVar[frozenset[str]] = frozenset({"name"})
 
+    def __post_init__(self) -> None:
+        for name, convert in _converters(type(self)).items():
+            object.__setattr__(self, name, convert(getattr(self, name)))
+
     def infer(self, *types: Any, **_: Any) -> TensorType:
         """Type of the result. Accepts unknown dimensions; raises `ShapeError`."""
         raise NotImplementedError(type(self).__name__)
@@ -170,20 +175,18 @@ REGISTRY: dict[str, type[Op]] = {}
 @dataclass_transform(frozen_default=True)
 def op(cls: _T) -> _T:
     """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
-    converters: dict[str, Callable[[Any], Any]] = {}
-
-    def convert(self: Any) -> None:
-        for name, converter in converters.items():
-            object.__setattr__(self, name, converter(getattr(self, name)))
-
-    cls.__post_init__ = convert  # before `dataclass`, whose __init__ calls only what it finds
     cls = dataclass(frozen=True)(cls)
-    hints = typing.get_type_hints(cls)
-    converters |= {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls)}
     for name in cls.names:
         if REGISTRY.setdefault(name.lower(), cls) is not cls:
             raise TypeError(f"operation {name} is registered twice")
     return cls
+
+
+@cache
+def _converters(cls: type[Op]) -> dict[str, Callable[[Any], Any]]:
+    # When an operator is first made, because reading the annotations of all classes would slow every start down.
+    hints = typing.get_type_hints(cls)
+    return {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
