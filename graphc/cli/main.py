@@ -48,6 +48,7 @@ def help_text() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status of ``graphc`` with these arguments: 0 done, 1 work failed, 2 wrong input, 130 interrupted."""
+    _replace_closed_streams()
     try:
         status = _dispatch(list(arguments))
         sys.stdout.flush()  # a full disk shows here and not when nobody listens any more
@@ -81,6 +82,13 @@ def _dispatch(arguments: list[str]) -> int:
     command = importlib.import_module(f"graphc.cli.{name}")
     parser: argparse.ArgumentParser = command.parser()
     return command.run(parser.parse_intermixed_args(rest))
+
+
+def _replace_closed_streams() -> None:
+    """Who closes a stream (``>&-``) wants nothing of it; Python then has none, and everything that prints would fail."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)
 
 
 def _unwritable_output(error: OSError) -> Diagnostic:

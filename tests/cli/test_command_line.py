@@ -113,3 +113,10 @@ def test_standard_output_without_room(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(sys, "stdout", FullDisk())
     assert main(["--help"]) == 1
     assert capsys.readouterr().err == "error[GC0004]: standard output: no space left on device\n"
+
+
+def test_closed_streams_take_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["--version"]) == 0
+    assert main(["check", "bad.cntk"]) == 2

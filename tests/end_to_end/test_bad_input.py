@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -351,6 +352,8 @@ def test_every_word_told(project: Any, case: Case) -> None:
     project.edit(*case.edits)
     if case.points is not None:
         project.points = project.points.replace(*case.points)
+    if sys.platform != "linux" and re.search("/dev/full|/proc", case.told):
+        pytest.skip("a file of Linux")
     outcome = project.run(*case.arguments)
     assert outcome.diagnostics == textwrap.dedent(case.told).strip()
     assert outcome.status == case.status
