@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
 from graphc.ir import ShapeError, format_shape
-from graphc.network.network import NetworkNode
+from graphc.network.network import NetworkNode, topological
 from graphc.ops.convolution import Convolution
 from graphc.ops.sources import InputValue, LearnableParameter
 
@@ -22,8 +22,21 @@ def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
     unsaid = [n for n in dict.fromkeys(blamed) if n.type is not None and not _mentions(message, n)]
     if unsaid:
         message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
-    labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys(blamed))
+    labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys([*blamed, *_inputs_of_other_axes(blamed)]))
     return Diagnostic("GC0201", message, node.span, labels, error.hint)
+
+
+def _inputs_of_other_axes(blamed: Sequence[NetworkNode]) -> list[NetworkNode]:
+    """Where operands differ in their dynamic axis, an input that each has its own from."""
+    axes = {n.type.axis for n in blamed if n.type is not None and n.type.axis is not None}
+    if len(axes) < 2:
+        return []
+    found = []
+    for operand in blamed:
+        axis = operand.type.axis if operand.type is not None else None
+        below = topological([operand])
+        found += [n for n in below if isinstance(n.op, InputValue) and n.type is not None and n.type.axis == axis][:1]
+    return found
 
 
 def _in_the_authors_words(message: str, node: NetworkNode) -> str:

@@ -42,7 +42,10 @@ class Delay(Op):
     default_hidden_activation: float = 0.1
 
     def infer(self, x: TensorType, initial: TensorType | None = None) -> TensorType:
-        return broadcast(x, initial).with_axis(x.axis) if initial is not None else x.dense()
+        if initial is None:
+            return x.dense()
+        # an initial state may come from other sequences: its last frames stand before the first
+        return broadcast(x.with_axis(None), initial.with_axis(None)).with_axis(x.axis)
 
     def offers(self, *types: TensorType) -> Iterable[tuple[int, Shape]]:
         return offer_others(*types)

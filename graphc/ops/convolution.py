@@ -71,15 +71,15 @@ class Convolution(Op):
     def infer(self, w: TensorType, x: TensorType) -> TensorType:
         self._require_supported()
         if not x.is_complete:
-            return result_type((None,) * x.rank, x, w)
+            return result_type((None,) * x.rank, w, x)
         axes = self.geometry(x)
         if w.is_complete and w.size != element_count(axes) * self.maps:
             wanted = format_shape(self.kernel_shape(x))
             raise ShapeError(f"the weights are {w}, for an input {x} expected {wanted}", 0, 1)
         if self.transpose:
-            return result_type([a.size for a in axes], x, w)
+            return result_type([a.size for a in axes], w, x)
         sizes = [a.windows for a in axes]
-        return result_type((*sizes[:-1], sizes[-1] * self.maps), x, w)
+        return result_type((*sizes[:-1], sizes[-1] * self.maps), w, x)
 
     def offers(self, w: TensorType, x: TensorType) -> Iterable[tuple[int, Shape]]:
         if not w.is_complete and x.is_complete:

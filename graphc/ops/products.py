@@ -25,6 +25,8 @@ class _Times(Op):
         of the first few of the right operand is read as that tensor: old models rely on it.
         """
         shape, o = a.shape, self.output_rank
+        if o < 0:
+            raise ShapeError(f"outputRank is {o}, expected 0 or more")
         if o > a.rank:
             if a.is_complete:
                 raise ShapeError(f"outputRank is {o}, but the left operand is {a}", 0)

@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from graphc.ir import Context, Dim, Shape, ShapeError, TensorType
+from graphc.ir import Context, Dim, DynamicAxis, Shape, ShapeError, TensorType
 
 
 def result_type(shape: Sequence[Dim], *types: TensorType) -> TensorType:
-    """Dense type of that shape with the dynamic axis of the first operand that has one."""
+    """Dense type of that shape with the dynamic axis of the operands that have one; ``types`` are the operands' all."""
     elements = {t.element for t in types}
     if len(elements) > 1:
         raise ShapeError(f"element types differ: {' and '.join(str(t.element) for t in types)}", *range(len(types)))
-    axis = next((t.axis for t in types if t.axis is not None), None)
-    return TensorType(tuple(shape), types[0].element, axis)
+    return TensorType(tuple(shape), types[0].element, _common_axis(types))
+
+
+def _common_axis(types: Sequence[TensorType]) -> DynamicAxis | None:
+    first = next((i for i, t in enumerate(types) if t.axis is not None), None)
+    if first is None:
+        return None
+    for other, type in enumerate(types):
+        if type.axis not in (None, types[first].axis):
+            what = f"dynamic axes differ: operand {first + 1} is {types[first]}, operand {other + 1} is {type}"
+            hint = "inputs that name the same dynamicAxis have the same one; ReconcileDynamicAxis gives a value another's"
+            raise ShapeError(what, first, other, hint=hint)
+    return types[first].axis
 
 
 def broadcast(*types: TensorType) -> TensorType:

@@ -145,7 +145,7 @@ class RowStack(_Moving):
         if self.axis < 1:
             raise ShapeError(f"axis is {self.axis}, the first one is 1")
         rank = max(self.axis, *(t.rank for t in types))
-        others = broadcast(*(_padded(t, rank).with_dim(self.axis, 1) for t in types))
+        others = broadcast(*(_padded(t, rank).with_dim(self.axis, 1).with_axis(None) for t in types))
         sizes = [t.dim(self.axis) for t in types]
         total = None if None in sizes else sum(s for s in sizes if s is not None)
         return result_type(others.with_dim(self.axis, total).shape, *types)

@@ -57,7 +57,7 @@ class MaxUnpooling(Op):
             if unpooled.is_complete and unpooled.dims != expected:
                 wanted = pooled.with_shape(expected)
                 raise ShapeError(f"unpoolInput is {unpooled}, but max pooling of poolInput gives {wanted}", 0, 1)
-        return result_type(pooled.shape, pooled, unpooled)
+        return result_type(pooled.shape, unpooled, pooled)
 
     def offers(self, unpooled: TensorType, pooled: TensorType) -> Iterable[tuple[int, Shape]]:
         if pooled.is_complete and not unpooled.is_complete:

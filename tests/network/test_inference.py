@@ -34,6 +34,8 @@ W = ParameterTensor{(4:0)} ; z = W * (x + b) ; b = ParameterTensor{0}       -> W
 h = LinearLayer{5} (Plus (x, PastValue (0, h2))) ; h2 = LinearLayer{3} (h)  -> h2 [3 x *]
 s = x + PastValue (0, s)                                                   -> s [3 x *]
 s = x + PastValue (0, s, initialState=ParameterTensor{0})                   -> s [3 x *]
+y = Input{3, dynamicAxis='a'} ; s = PastValue (0, x, initialState=y)        -> s [3 x *]
+y = Input{3, dynamicAxis=a} ; a = DynamicAxis() ; w = Input{3, dynamicAxis=a} ; z = y + w   -> z [3 x a]
 h = Tanh (W*x + R*PastValue (0, h)) ; W = Parameter{6, 0} ; R = Parameter{6, 0}   -> R [6 x 6]
 """
 
@@ -67,6 +69,11 @@ z = ConvolutionTransposeLayer{4, (3:3), 0} (i)        -> mapDims is 0
 z = Parameter{3000000000, 1}                          -> a dimension is 3e+09
 z = Parameter{2000000000, 2000000000}                 -> which no memory holds
 z = SquareError (Constant{1}, Constant{2})            -> no operand depends on an input
+z = Times (Parameter{3, 3}, x, outputRank=-1)         -> outputRank is -1
+y = Input{3, dynamicAxis='a'} ; z = x + y             -> dynamic axes differ: x is [3 x *], y is [3 x a]
+y = Input{2, dynamicAxis='a'} ; z = Splice (x : x : y)   -> dynamic axes differ: x is [3 x *], y is [2 x a]
+y = Input{3, dynamicAxis='a'} ; z = SquareError (y, x)   -> dynamic axes differ: y is [3 x a], x is [3 x *]
+y = Input{(4:3), dynamicAxis='a'} ; z = Times (y, x)  -> dynamic axes differ: y is [4 x 3 x a], x is [3 x *]
 """
 
 
@@ -100,6 +107,15 @@ def test_a_cycle_without_delay_is_shown_in_full() -> None:
         "a cycle has no delay: b, which reads a, which reads b",
     )
     assert x.type is not None and user.type is None
+
+
+def test_different_dynamic_axes_are_told_with_the_inputs_they_come_from(build: Any) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        build("{ x = Input{3} ; y = Input{3, dynamicAxis='a'} ; z = Tanh (x) + Exp (y) }")
+    (found,) = caught.value.diagnostics
+    assert "Tanh (x) is [3 x *], Exp (y) is [3 x a]" in found.message
+    assert [label.message for label in found.labels][2:] == ["x is the input [3]", "y is the input [3]"]
+    assert found.hint is not None and "ReconcileDynamicAxis" in found.hint
 
 
 def test_precision_is_that_of_every_node(build: Any) -> None:
