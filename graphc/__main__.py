@@ -5,8 +5,10 @@ import sys
 
 def main() -> int:
     """Run the command line; its exit status."""
-    from graphc.cli.main import main as run  # kept out of `import graphc.__main__` for the entry point's sake
-
+    try:
+        from graphc.cli.main import main as run  # kept out of `import graphc.__main__` for the entry point's sake
+    except KeyboardInterrupt:
+        return 130
     return run(sys.argv[1:])
 
 

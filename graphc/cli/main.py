@@ -85,7 +85,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Who closes a stream (``>&-``) wants nothing of it; Python then has none, and everything that prints would fail."""
+    """Who closes a stream (``>&-``) wants nothing of it; Python then has none, and all that prints would fail."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for the life of the process)

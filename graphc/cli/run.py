@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -43,11 +45,12 @@ def run(options: argparse.Namespace) -> int:
 def execute(options: argparse.Namespace, *, plain: bool) -> int:
     """Run a configuration; ``plain``: nothing but CNTK's log on standard error."""
     experiment = read_experiment(load(options.arguments))
-    # The backend sets the C library's allocator, which must happen before anything else loads jax.
-    load_backend("xla")
-    from graphc.actions.context import RunOptions  # these load jax
-    from graphc.actions.run import run as run_experiment
-    from graphc.ui.observers import observers
+    with _interrupts_later():
+        # The backend sets the C library's allocator, which must happen before anything else loads jax.
+        load_backend("xla")
+        from graphc.actions.context import RunOptions  # these load jax
+        from graphc.actions.run import run as run_experiment
+        from graphc.ui.observers import observers
 
     arguments = ("graphc", *sys.argv[1:])
     with contextlib.ExitStack() as stack:
@@ -69,6 +72,22 @@ def execute(options: argparse.Namespace, *, plain: bool) -> int:
             return 130
         faces.finish()
     return 0
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C takes effect when the block ends: inside a library that is being loaded it would break something else."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen and before is not signal.SIG_IGN:
+        raise KeyboardInterrupt
 
 
 def _interrupted(model: Path | None, settings: RootSettings) -> str:
