@@ -58,6 +58,11 @@ class RunContext:
         return self.options.generator or self.settings.random_generator
 
     @property
+    def gaussian(self) -> str:
+        """Whose normal numbers the generator of CNTK draws."""
+        return self.settings.gaussian_generator
+
+    @property
     def seed(self) -> int:
         return self.settings.random_seed
 

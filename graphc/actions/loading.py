@@ -20,7 +20,7 @@ def network_and_values(command: TestCommand | WriteCommand, context: RunContext)
     source = command.network
     if source.builder is not Builder.MODEL:
         network = context.build(command.name, source, command.trace_level)
-        return network, initial_values(network, context.seed, context.generator)
+        return network, initial_values(network, context.seed, context.generator, context.gaussian)
     assert source.model_path is not None
     path = Path(source.model_path)
     if not path.exists():

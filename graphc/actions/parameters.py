@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,15 @@ import numpy.typing as npt
 from graphc.ir import Graph
 from graphc.network.network import Network
 from graphc.ops.sources import LearnableParameter
-from graphc.train.initialise import initialise
+from graphc.train.initialise import Gaussian, initialise
 
 Values = dict[str, npt.NDArray[Any]]
 
 
-def initial_values(network: Network, seed: int, generator: str) -> Values:
+def initial_values(network: Network, seed: int, generator: str, gaussian: str = "ziggurat") -> Values:
     """First values of every parameter of the network, constants and state included."""
     roots = {n.name: replace(n.op, name=n.name)() for n in network if isinstance(n.op, LearnableParameter)}
-    return initialise(Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax")
+    return initialise(Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax", cast(Gaussian, gaussian))
 
 
 def completed(values: Mapping[str, npt.NDArray[Any]], graph: Graph) -> Values:

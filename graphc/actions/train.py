@@ -103,7 +103,7 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
     checkpoint: Checkpoint | None = None
     if finished is None:
         network = context.build(command.name, command.network, command.trace_level)
-        values = initial_values(network, context.seed, context.generator)
+        values = initial_values(network, context.seed, context.generator, context.gaussian)
     else:
         with placing(command.spans.get("modelPath")):
             model = load_model(files.model(finished))

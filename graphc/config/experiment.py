@@ -34,11 +34,9 @@ class RootSettings:
     make_mode: bool
     num_cpu_threads: int
     force_deterministic_algorithms: bool
-    force_constant_random_seed: bool
     random_generator: str
     random_seed: int
     gaussian_generator: str
-    init_device: str
     spans: Mapping[str, Span]
 
 

@@ -15,10 +15,12 @@ from graphc.diagnostics import DiagnosticError
 from graphc.ir import ElementType, Graph
 from graphc.ops.initializers import Initializer
 from graphc.ops.sources import LearnableParameter
-from graphc.train import ziggurat
+from graphc.train import polar, ziggurat
 from graphc.train.initialise import Generator, initialise, uniform
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "rng_vectors.json").read_text("utf-8"))
+
+POLAR_UNVERIFIED = "gaussian_libstdcxx_polar_unverified"
 
 
 def values(initializer: Initializer, shape: tuple[int, ...], generator: Generator = "cntk", **more: Any) -> Any:
@@ -38,6 +40,25 @@ def test_normal_numbers_are_cntks(seed: str) -> None:
     drawn = ziggurat.normal(MT19937_64(int(seed)), 100000)
     assert drawn[:8].tolist() == [float(v) for v in vector["unit_f64"]]
     assert hashlib.sha256(drawn.tobytes()).hexdigest() == vector["sha256_first_100000_f64"]
+
+
+@pytest.mark.parametrize("library,vector", [("msvc", "gaussian_msvc_polar"), ("libstdcxx", POLAR_UNVERIFIED)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_normal_numbers_of_older_builds(library: polar.Library, vector: str, seed: int) -> None:
+    drawn = polar.normal(MT19937_64(seed), 8, library)
+    assert drawn.tolist() == pytest.approx([float(v) for v in VECTORS[vector][str(seed)]["unit_f64"]], rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("name,shape", [("Dense W [5 x 25]", (5, 25)), ("LSTM W [100 x 50]", (100, 50))])
+def test_gaussian_values_of_older_builds(name: str, shape: tuple[int, ...]) -> None:
+    (key,) = [k for k in VECTORS["parameter_fills"] if name in k and "msvc" in k]
+    initializer = Initializer("gaussian", seed=int(key.rpartition(" ")[2]))
+    node = LearnableParameter(name="W", shape=shape, initializer=initializer)()
+    drawn = initialise(Graph({"W": node}), generator="cntk", gaussian="msvc")["W"]
+    assert (
+        hashlib.sha256(np.ascontiguousarray(drawn).tobytes()).hexdigest()
+        == (VECTORS["parameter_fills"][key]["sha256_all"])
+    )
 
 
 def test_tail_numbers_are_cntks() -> None:
