@@ -28,7 +28,7 @@ from graphc.actions.events import (
     RunStarted,
     Written,
 )
-from graphc.diagnostics import Severity
+from graphc.diagnostics import Diagnostic, Severity
 from graphc.version import VERSION
 
 # a final evaluation line shows exp(average) behind these
@@ -68,12 +68,14 @@ def perplexity(average: float) -> float:
 class CntkLog:
     """Writes the log to a stream, flushed line by line; ``timestamping`` puts the time before CNTK's own lines.
 
-    Without ``errors`` it leaves them to whoever ends the run and tells its user why.
+    Without ``errors`` it leaves them to whoever ends the run and tells its user why; ``exceptions``: but says, as CNTK
+    does, that there was one.
     """
 
     stream: TextIO
     timestamping: bool = False
     errors: bool = True
+    exceptions: bool = False
     trace_level: int = 0
     now: Callable[[], datetime] = datetime.now
 
@@ -81,7 +83,8 @@ class CntkLog:
         if isinstance(event, RunStarted):
             self.trace_level = event.trace_level
         if isinstance(event, Found) and event.diagnostic.severity is Severity.ERROR and not self.errors:
-            self.stream.write("\n")  # the diagnostic that follows begins a paragraph
+            # the diagnostic that follows begins a paragraph
+            self.stream.write(f"\n{_exception(event.diagnostic)}\n" if self.exceptions else "\n")
             self.stream.flush()
             return
         for line in _lines(event, self.trace_level, self.timestamping, self.now):
@@ -126,7 +129,7 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
         case Found(_, diagnostic):
             yield ""
             if diagnostic.severity is Severity.ERROR:
-                yield f"EXCEPTION occurred: {diagnostic.message}"
+                yield _exception(diagnostic)
             yield from diagnostic.render().splitlines()
         case CommandFinished(_, action) if trace_level > 0:
             yield from ("", f'Action "{action}" complete.', "")
@@ -134,6 +137,10 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
             yield "__COMPLETED__" if timestamping else "COMPLETED."
         case _:
             return
+
+
+def _exception(diagnostic: Diagnostic) -> str:
+    return f"EXCEPTION occurred: {diagnostic.message}"
 
 
 def _run_started(event: RunStarted, now: datetime) -> Iterator[str]:

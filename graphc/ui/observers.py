@@ -79,5 +79,5 @@ def observers(log: TextIO | None, metrics: TextIO | None, settings: RootSettings
         found.append(Guarded(MetricsFile(metrics), "metrics", metrics.name))
     shows_progress = sys.stderr.isatty() and not plain
     if not shows_progress and (log is None or not plain):
-        found.append(CntkLog(sys.stderr, settings.timestamping, errors=False))
+        found.append(CntkLog(sys.stderr, settings.timestamping, errors=False, exceptions=plain))
     return Faces(found) if plain else _Terminal(found, Path(log.name) if log is not None else None)

@@ -67,7 +67,8 @@ def test_perplexity_may_be_infinite() -> None:
 
 def logged(*events: Event, trace_level: int = 1, errors: bool = True, timestamping: bool = False) -> str:
     stream = io.StringIO()
-    log = CntkLog(stream, timestamping, errors, trace_level, lambda: datetime(2026, 3, 4, 5, 6, 7))
+    now = datetime(2026, 3, 4, 5, 6, 7)
+    log = CntkLog(stream, timestamping, errors, trace_level=trace_level, now=lambda: now)
     for event in events:
         log.handle(event)
     return stream.getvalue()

@@ -238,6 +238,12 @@ def test_cntk_says_where_its_log_goes(project: Any) -> None:
     assert (outcome.out, outcome.err) == ("", "Redirecting stderr to file out/log\n")
 
 
+def test_cntk_names_exceptions_where_scripts_look_for_them(project: Any) -> None:
+    outcome = project.run("cntk", "configFile=m.cntk", "command=Test", "stderr=")
+    assert "\nEXCEPTION occurred: model file out/model does not exist\nerror[GC0001]: model file" in outcome.err
+    assert "EXCEPTION" not in project.run("run", "m.cntk", "command=Test", "stderr=").err
+
+
 def test_log_with_time_stamps(project: Any) -> None:
     project.run("run", "m.cntk", "timestamping=true", "command=Train")
     lines = Path("out/log_Train.log").read_text().splitlines()
