@@ -23,7 +23,7 @@ def _common_axis(types: Sequence[TensorType]) -> DynamicAxis | None:
     for other, type in enumerate(types):
         if type.axis not in (None, types[first].axis):
             what = f"dynamic axes differ: operand {first + 1} is {types[first]}, operand {other + 1} is {type}"
-            hint = "inputs that name the same dynamicAxis have the same one; ReconcileDynamicAxis gives a value another's"
+            hint = "inputs that name one dynamicAxis share it; ReconcileDynamicAxis gives a value that of another"
             raise ShapeError(what, first, other, hint=hint)
     return types[first].axis
 
