@@ -59,7 +59,7 @@ class Assembly:
             self._failed = True
 
     def _group(self, name: str) -> None:
-        for value in flatten(self._record.lookup(name)):
+        for value in flatten(self._record.lookup(name), self._record.own_span(name)):
             if not isinstance(value, NetworkNode):
                 message = f"{name} holds {describe(value)}, not only nodes"
                 raise DiagnosticError(Diagnostic("GC0404", message, self._record.own_span(name)))

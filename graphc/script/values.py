@@ -199,18 +199,24 @@ class Tail(Sequence[Any]):
         return self._items[self._start + index]
 
 
-def flatten(value: Any) -> list[Any]:
-    """Forced leaves of nested arrays, left to right; a value that is no array is its own only leaf."""
+def flatten(value: Any, span: Span | None = None) -> list[Any]:
+    """Forced leaves of nested arrays, left to right; a value that is no array is its own only leaf.
+
+    ``span`` is to blame where they do not end, else the array that goes too far.
+    """
     leaves: list[Any] = []
     pending = [value]
     while pending:
         item = pending.pop()
+        depth = 0
         if type(item) is _Unforced:
+            depth = item.depth
             item = item.array.owner.force(item.array.items[item.index])
         if type(item) is ArrayValue:
             # not forced before their turn: elements construct parameters in order
             item.zero_based()
-            pending.extend(_Unforced(item, i) for i in reversed(range(len(item.items))))
+            _require_end(item, depth, len(leaves) + len(pending), span)
+            pending.extend(_Unforced(item, i, depth + 1) for i in reversed(range(len(item.items))))
         else:
             leaves.append(item)
     return leaves
@@ -220,6 +226,19 @@ def flatten(value: Any) -> list[Any]:
 class _Unforced:
     array: ArrayValue
     index: int
+    depth: int
+
+
+def _require_end(array: ArrayValue, depth: int, elements: int, span: Span | None) -> None:
+    """Arrays are made as they are looked at, so that a nest of them may have no end: ``Repeat (0/0, x)``."""
+    limits = array.owner.limits
+    if depth >= limits.calls:
+        message = f"arrays are nested {depth:,} deep and still do not end"
+    elif elements > limits.elements:
+        message = f"nested arrays of more than {limits.elements:,} elements"
+    else:
+        return
+    raise DiagnosticError(Diagnostic("GC0312", message, span or array.span))
 
 
 class FunctionValue:

@@ -93,6 +93,12 @@ def test_strings_and_arrays_have_a_largest_size(script: Any) -> None:
     assert fails(script, "do = array[0..1/0](i => i)").code == "GC0305"
 
 
+@pytest.mark.parametrize("what", ["Repeat (0/0, 3)", "Repeat (1e30, 3)", "Repeat (20, 3) : a[20]"])
+def test_nests_of_arrays_without_end_are_told_where_they_are_flattened(script: Any, what: str) -> None:
+    text = f"a[i:0..20] = if i == 0 then 1:1 else a[i-1]:(a[i-1]) ; do = new TensorShape {{ dims = {what} }}"
+    assert fails(script, text, Limits(calls=5000, elements=5000)).code == "GC0312"
+
+
 def test_a_deadline(script: Any) -> None:
     found = fails(script, "f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", Limits(seconds=0.2))
     assert found.code == "GC0314"
