@@ -28,6 +28,7 @@ from graphc.network.build import build_network, check_definitions
 from graphc.network.explain import unlowered_recurrence
 from graphc.network.network import Network
 from graphc.network.session import Session
+from graphc.ops.statistics import InvStdDev, Mean
 from graphc.syntax.configuration import ConfigurationRecord
 
 T = TypeVar("T")
@@ -151,16 +152,22 @@ class _Checker:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
         self._built[id(command)] = network
-        self._warn_of_recurrence(network)
+        self._warn_of_what_cannot_run(network)
         assert source.script is not None
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
         return network
 
-    def _warn_of_recurrence(self, network: Network) -> None:
+    def _warn_of_what_cannot_run(self, network: Network) -> None:
+        """Operators that the network can hold and no backend can compute: delays, and statistics of the data."""
         delay = next((node for node in network if node.is_delay), None)
         if delay is not None:
             self._result.found.add(replace(unlowered_recurrence(delay), severity=Severity.WARNING))
+        precomputed = next((node for node in network if isinstance(node.op, Mean | InvStdDev)), None)
+        if precomputed is not None:
+            message = f"{precomputed.operation}, a statistic of the training data, is not computed yet"
+            warning = Diagnostic("GC0802", message, precomputed.span, severity=Severity.WARNING)
+            self._result.found.add(warning)
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
