@@ -39,7 +39,7 @@ def make_parser(command: str, description: str, examples: str) -> Parser:
 
 def load(arguments: Sequence[str]) -> ConfigurationRecord:
     """The configuration that the arguments name, ``FILE [key=value …]`` or CNTK's ``configFile=FILE …``."""
-    if not arguments:
+    if not arguments or not arguments[0].strip():  # of a shell's variable that is not set
         hint = "name a configuration: graphc COMMAND FILE [key=value …]"
         raise DiagnosticError(Diagnostic("GC0005", "no configuration is given", hint=hint))
     if any(a.lower().startswith("configfile=") for a in arguments):

@@ -18,12 +18,12 @@ from graphc.train.checkpoint import load_checkpoint, load_model
 LONG = (("minibatchSize = 4", "minibatchSize = 4 ; epochSize = 30000"), ("ShowResult = 2", "ShowResult = 500"))
 
 
-def interrupted_after(model: Path, *arguments: str) -> tuple[int, str]:
-    """Exit status and standard error of a run that gets Ctrl-C when the model file has appeared."""
+def interrupted_after(line: str, log: Path, *arguments: str) -> tuple[int, str]:
+    """Exit status and standard error of a run that gets Ctrl-C when its log has a line."""
     with Path("told").open("w") as told:
         process = subprocess.Popen([sys.executable, "-m", "graphc", *arguments], stdout=subprocess.DEVNULL, stderr=told)
     deadline = time.monotonic() + 60
-    while not model.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not (log.exists() and line in log.read_text()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     return process.wait(60), Path("told").read_text()
@@ -44,7 +44,7 @@ def test_ctrl_c_loses_nothing_but_the_epoch(project: Any) -> None:
     for name in project.made():
         Path(name).unlink()
 
-    status, told = interrupted_after(Path("out/model.1"), "run", "m.cntk", "command=Train")
+    status, told = interrupted_after("Starting Epoch 2:", Path("out/log"), "run", "m.cntk", "command=Train")
     assert status == 130
     assert "Traceback" not in told
     assert told.splitlines()[-1] == (
