@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from graphc.diagnostics import SourceFile
@@ -12,6 +13,7 @@ from graphc.syntax.cache import cached_parse
 LIBRARY = Path(__file__).parent / "library"
 
 
+@cache
 def load_library() -> ast.Record:
     """All members of the library, in the order of the files' names; their trees are built as they are needed."""
     members: list[ast.Member] = []

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -78,7 +78,7 @@ def _path(text: SourceText, file: SourceFile, form: str) -> Path | None:
     try:
         # The whole file, because the comments above its members are read from there, and where the text lies in it.
         pieces = repr([(piece.offset, piece.length) for piece in text.pieces])
-        key = _parser_digest() + f"{form} {pieces} {file.text}".encode("utf-8", "surrogatepass")
+        key = _parser_digest() + _file_digest(file) + f"{form} {pieces}".encode()
     except OSError:  # no sources to read
         return None
     folder = cache_folder("syntax")
@@ -93,6 +93,11 @@ def _parser_digest() -> bytes:
     for path in sorted(p for folder in folders for p in folder.iterdir() if p.suffix in (".py", ".lark")):
         digest.update(path.read_bytes())
     return digest.digest()
+
+
+@lru_cache(maxsize=1)  # all sections of a file are looked up one after the other
+def _file_digest(file: SourceFile) -> bytes:
+    return hashlib.sha256(file.text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _load(path: Path, file: SourceFile, form: _Form[_T]) -> _T | None:
@@ -115,8 +120,10 @@ def _store(path: Path, tree: _T, file: SourceFile, form: _Form[_T]) -> None:
 
 
 def _prune(folder: Path) -> None:
+    if len(os.listdir(folder)) <= _KEPT:
+        return
     entries = sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
-    for entry in entries[:-_KEPT]:
+    for entry in entries[: -(_KEPT // 2)]:  # half of them, so that most writes only count
         entry.unlink(missing_ok=True)
 
 

@@ -181,12 +181,16 @@ def test_tree_with_included_text_is_not_kept(folder: Path, tmp_path: Path, inclu
 
 
 def test_entries_that_are_not_used_are_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphc.syntax.cache._KEPT", 3)
-    for number in range(5):
+    monkeypatch.setattr("graphc.syntax.cache._KEPT", 4)
+    for number in range(4):
         cached_parse(SourceFile("", f"a = {number}"), parse_members)
-        cached_parse(SourceFile("", "a = 0"), no_parser)
-    assert len(entries(folder)) == 3
-    cached_parse(SourceFile("", "a = 4"), no_parser)
+    for entry in entries(folder):
+        os.utime(entry, (1, 1))
+    cached_parse(SourceFile("", "a = 0"), no_parser)
+    cached_parse(SourceFile("", "a = 4"), parse_members)
+    assert len(entries(folder)) == 2
+    for number in (0, 4):
+        cached_parse(SourceFile("", f"a = {number}"), no_parser)
 
 
 def test_cached_run_does_not_load_lark(folder: Path) -> None:
