@@ -32,8 +32,11 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class CommandStarted:
+    """``trace_level`` is how much the log tells of this command; none: as much as of the run."""
+
     section: str
     action: str
+    trace_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

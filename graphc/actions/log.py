@@ -82,6 +82,8 @@ class CntkLog:
     def handle(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self.trace_level = event.trace_level
+        if isinstance(event, CommandStarted) and event.trace_level is not None:
+            self.trace_level = event.trace_level
         if isinstance(event, Found) and event.diagnostic.severity is Severity.ERROR and not self.errors:
             # the diagnostic that follows begins a paragraph
             self.stream.write(f"\n{_exception(event.diagnostic)}\n" if self.exceptions else "\n")

@@ -90,7 +90,7 @@ def _execute(command: RunnableCommand, context: RunContext) -> None:
             name, action = "test", test
         case WriteCommand():
             name, action = "write", write
-    context.observer.handle(CommandStarted(command.name, name))
+    context.observer.handle(CommandStarted(command.name, name, command.trace_level))
     action(command, context)
     context.observer.handle(CommandFinished(command.name, name))
 
