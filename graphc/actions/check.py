@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from graphc.actions.networks import Networks, criterion_of, inputs_below, known_nodes, require_node, wanted_inputs
+from graphc.actions.networks import Networks, criterion_of, evaluations_of, inputs_below, known_nodes, wanted_inputs
 from graphc.config.commands import (
     Builder,
     Command,
@@ -140,11 +140,8 @@ class _Checker:
         return known_nodes(network, names, command.spans.get(key, command.span), self._result.found)
 
     def _check_training(self, command: TrainCommand, network: Network) -> None:
-        sgd = command.sgd
-        roots = [criterion_of(network, sgd.train_criterion_node_name, command.span)]
-        if sgd.eval_criterion_node_name:
-            roots.append(require_node(network, sgd.eval_criterion_node_name, command.span))
-        match_streams_of(network, [*roots, *(n.name for n in network.groups["evaluation"])], command)
+        criterion = criterion_of(network, command.sgd, command.span)
+        match_streams_of(network, [criterion, *evaluations_of(network, command.sgd, command.span)], command)
 
     def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
         source = command.network

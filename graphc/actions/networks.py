@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
+from graphc.config.learner import SGDSettings
 from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, suggest
 from graphc.network.build import build_network
@@ -84,14 +85,30 @@ def inputs_below(network: Network, roots: Sequence[str]) -> list[NetworkNode]:
     return [n for n in topological([network[name] for name in roots]) if isinstance(n.op, InputValue)]
 
 
-def criterion_of(network: Network, wanted: str, span: Span | None) -> str:
+def criterion_of(network: Network, sgd: SGDSettings, span: Span | None) -> str:
     """Name of the node to train: the one that SGD names, else the first criterion."""
-    if wanted:
-        return require_node(network, wanted, span)
+    if sgd.train_criterion_node_name:
+        place = sgd.spans.get("trainCriterionNodeName", span)
+        return _scalar(network, require_node(network, sgd.train_criterion_node_name, place), place)
     if not network.groups["criterion"]:
         hint = "list it in criterionNodes = (…) or give it tag = 'criterion'"
         raise DiagnosticError(Diagnostic("GC0415", "the network has no criterion node to train", span, hint=hint))
-    return network.groups["criterion"][0].name
+    return _scalar(network, network.groups["criterion"][0].name, network.groups["criterion"][0].span)
+
+
+def evaluations_of(network: Network, sgd: SGDSettings, span: Span | None) -> list[str]:
+    """Names of the nodes to watch in training: the one that SGD names, else all evaluation nodes."""
+    if not sgd.eval_criterion_node_name:
+        return [node.name for node in network.groups["evaluation"]]
+    return [require_node(network, sgd.eval_criterion_node_name, sgd.spans.get("evalCriterionNodeName", span))]
+
+
+def _scalar(network: Network, name: str, place: Span | None) -> str:
+    type = network[name].type
+    if type is not None and type.is_complete and type.size != 1:
+        message = f"the criterion {name} is {type}, only a scalar can be trained"
+        raise DiagnosticError(Diagnostic("GC0416", message, place, hint=f"sum it: ReduceSum ({name})"))
+    return name
 
 
 def require_node(network: Network, name: str, span: Span | None) -> str:

@@ -21,15 +21,14 @@ from graphc.actions.events import (
 )
 from graphc.actions.feeding import Data, open_data
 from graphc.actions.model_files import ModelFiles
-from graphc.actions.networks import criterion_of, network_from_text, require_node
+from graphc.actions.networks import criterion_of, evaluations_of, network_from_text
 from graphc.actions.parameters import Values, completed, count, initial_values
 from graphc.actions.progress import Progress
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
 from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
-from graphc.ir import Graph, users
 from graphc.network.lower import to_graph
-from graphc.network.network import Network
+from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.text import format_network
 from graphc.ops.normalization import BatchNormalization
 from graphc.ops.sources import LearnableParameter
@@ -110,13 +109,8 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
         values = dict(model.values)
         network = network_from_text(model.network, values, files.model(finished))
         checkpoint = _checkpoint(command, context, files, finished)
-    criterion = criterion_of(network, command.sgd.train_criterion_node_name, command.span)
-    wanted = command.sgd.eval_criterion_node_name
-    evaluations = (
-        (require_node(network, wanted, command.span),)
-        if wanted
-        else tuple(n.name for n in network.groups["evaluation"])
-    )
+    criterion = criterion_of(network, command.sgd, command.span)
+    evaluations = tuple(evaluations_of(network, command.sgd, command.span))
     total = int(checkpoint.progress["totalSamplesSeen"]) if checkpoint else 0
     state = checkpoint.learner if checkpoint else None
     first = (finished or 0) + 1
@@ -201,8 +195,9 @@ def _announce(training: Training, step: TrainingStep, resumed_from: Path | None)
             evaluations=tuple((name, training.operations[name]) for name in training.evaluations),
             tensors=tensors,
             parameters=count(tensors),
-            tensor_total=len(parameters),
-            gradient_nodes=_gradient_nodes(step.graph),
+            # CNTK does not count constants among its parameters here
+            tensor_total=len(tensors),
+            gradient_nodes=_gradient_nodes(network[training.criterion]),
             resumed_from=resumed_from,
         )
     )
@@ -217,15 +212,12 @@ def _device_name(device: Any) -> str:
     return "CPU" if device.platform == "cpu" else f"{device.platform.upper()} {device.id}"
 
 
-def _gradient_nodes(graph: Graph) -> int:
-    """Number of nodes that depend on a trained parameter."""
-    readers = users(graph.nodes)
-    reached = {n for n in graph.nodes if isinstance(n.op, LearnableParameter) and n.op.is_trained}
-    waiting = list(reached)
-    while waiting:
-        found = set(readers.get(waiting.pop(), ())) - reached
-        reached |= found
-        waiting += found
+def _gradient_nodes(criterion: NetworkNode) -> int:
+    """Number of nodes below the criterion that depend on a trained parameter."""
+    reached: set[NetworkNode] = set()
+    for node in topological([criterion]):
+        if node.is_trained or any(source in reached for source in node.inputs):
+            reached.add(node)
     return len(reached)
 
 
