@@ -175,3 +175,30 @@ def accumulated(x, size):
         old, mean = mean, beta * mean + alpha * part.sum(axis=0)
         variance = beta * (variance + (old - mean) ** 2) + alpha * ((part - mean) ** 2).sum(axis=0)
     return mean, 1 / np.sqrt(np.maximum(variance, number(1e-10)))
+
+
+def test_log_reads_as_cntks(cntk_tree, run_cntk, tmp_path, capfd):
+    """Line by line from the description of the network to the end of the test, but for times, paths and last digits."""
+    data = cntk_tree / TESTS / "Image/Data"
+    configuration = cntk_tree / TESTS / "Image/QuickE2E/cntk.cntk"
+    run_cntk(configuration, f"DataDir={data}", "DeviceId=-1", "timestamping=true")
+    first_run = (cntk_tree / RECORDED[0].baseline).read_text(errors="replace").partition("=== Deleting")[0]
+    expected = comparable(first_run)
+    assert len(expected) > 30 and comparable(capfd.readouterr().err) == expected
+
+
+# what a log says of its network and its progress, from the beginning of a line on
+_TOLD = (
+    *("Training ", "Evaluation ", "\tNode '", "No PreCompute", "Starting ", " Epoch", "Finished Epoch"),
+    *("SGD: Saving", "Action", "# t", "Final Results", "__COMPLETED__"),
+)
+
+
+def comparable(log):
+    """The lines that matter, their numbers rounded."""
+    lines = (re.sub(r"^\d\d/\d\d/\d{4} \d\d:\d\d:\d\d: ", "", line) for line in log.splitlines())
+    kept = (line for line in lines if line.startswith(_TOLD))
+    without_times = (
+        re.sub(r"(; )?(time|epochTime|samplesPerSecond) ?= ?\S+|'[^']*/models/|e-00?", "~", x) for x in kept
+    )
+    return [re.sub(r"\d+\.\d{5,}", lambda m: f"{float(m[0]):.4f}", line) for line in without_times]
