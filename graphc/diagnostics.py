@@ -382,15 +382,18 @@ def placing(span: Span | None) -> Iterator[None]:
         raise type(error)(*(d if d.span else replace(d, span=span) for d in error.diagnostics)) from error
 
 
-@dataclass
 class Diagnostics:
     """Collects what was found, errors and warnings, each once."""
 
-    found: list[Diagnostic] = field(default_factory=list)
+    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+        self._found = dict.fromkeys(found)
+
+    @property
+    def found(self) -> list[Diagnostic]:
+        return list(self._found)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.found:
-            self.found.append(diagnostic)
+        self._found.setdefault(diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
@@ -398,11 +401,11 @@ class Diagnostics:
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.found if d.severity is Severity.ERROR)
+        return tuple(d for d in self._found if d.severity is Severity.ERROR)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.found if d.severity is Severity.WARNING)
+        return tuple(d for d in self._found if d.severity is Severity.WARNING)
 
     def raise_errors(self) -> None:
         if self.errors:
@@ -413,11 +416,12 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
     import difflib  # costs 5 ms, and only the unlucky pay
 
+    word = word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(candidate.lower(), candidate)
-    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.7)
     # Two letters the wrong way round are half of a short word, so the ratio misses them.
-    swapped = [c for c in folded if sorted(c) == sorted(word.lower())]
-    found = swapped or close
+    letters = sorted(word)
+    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
+    found = swapped or difflib.get_close_matches(word, folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
