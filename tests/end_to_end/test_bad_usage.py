@@ -46,6 +46,15 @@ CASES = (
         made=(),
     ),
     Case(
+        "file name from a variable that is not set",
+        """
+        error[GC0005]: no configuration is given
+          = hint: name a configuration: graphc COMMAND FILE [key=value …]
+        """,
+        arguments=("run", ""),
+        made=(),
+    ),
+    Case(
         "override without a file",
         """
         error[GC0005]: 'makeMode=false' is no configuration file
@@ -449,6 +458,30 @@ CASES = (
             ("criterionNodes = (ce)", ""),
             ("evaluationNodes = (errs)", ""),
         ),
+    ),
+    Case(
+        "criterion of another name",
+        """
+        error[GC0413]: No node named 'cee'
+         --> <argument 1>:1:36
+          |
+        1 | Train=[SGD=[trainCriterionNodeName=cee]]
+          |                                    ^^^
+          = hint: did you mean ce?
+        """,
+        arguments=("run", "m.cntk", "Train=[SGD=[trainCriterionNodeName=cee]]"),
+    ),
+    Case(
+        "criterion that is no scalar",
+        """
+        error[GC0416]: the criterion z is [2 x *], only a scalar can be trained
+         --> <argument 1>:1:36
+          |
+        1 | Train=[SGD=[trainCriterionNodeName=z]]
+          |                                    ^
+          = hint: sum it: ReduceSum (z)
+        """,
+        arguments=("run", "m.cntk", "Train=[SGD=[trainCriterionNodeName=z]]"),
     ),
     Case(
         "test before training",
