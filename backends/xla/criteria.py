@@ -39,7 +39,9 @@ def _onehot_gradient(c: Context, xs: Sequence[Any], y: Any, g: Any) -> Sequence[
     labels, z = xs
     scores = flat(z, c.operands[1])
     hot = labels[:, None] == jnp.arange(scores.shape[-1])
-    return None, c.masked(g * (_softmax(scores) - hot)).reshape(z.shape)
+    dz = c.masked(g * (_softmax(scores) - hot))
+    # a parameter in place of z is the same for all frames
+    return None, (dz if c.operands[1].axis is not None else dz.sum(axis=0)).reshape(z.shape)
 
 
 def _dense_value(c: Context, labels: Any, z: Any) -> Any:

@@ -41,11 +41,17 @@ def _total(c: Context, terms: Any) -> Any:
 
 
 def _like(c: Context, gradients: Sequence[Any], xs: Sequence[Any]) -> list[Any]:
-    """Gradients made of ``(frames, n)`` vectors, without padding frames, in the operands' own sample shapes."""
+    """Gradients made of ``(frames, n)`` vectors, without padding frames, in the operands' own shapes.
+
+    An operand without dynamic axis is the same for all frames, whose gradients add up.
+    """
+    frames = next(x.shape[0] for x, t in zip(xs, c.operands, strict=True) if t.axis is not None)
     found = []
     for g, x, t in zip(gradients, xs, c.operands, strict=False):
-        sample = x.shape[t.axis is not None :]
-        found.append(None if g is None else c.masked(g).reshape((g.shape[0], *sample)))
+        if g is not None:
+            g = c.masked(c.xp.broadcast_to(g, (frames, t.size)))
+            g = (g if t.axis is not None else g.sum(axis=0)).reshape(x.shape)
+        found.append(g)
     return found
 
 

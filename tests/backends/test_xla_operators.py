@@ -68,6 +68,10 @@ BINARY = (
     *(elementwise.Plus, elementwise.Minus, elementwise.ElementTimes, elementwise.LogPlus, elementwise.Less),
     *(elementwise.Equal, elementwise.Greater, elementwise.GreaterEqual, elementwise.NotEqual, elementwise.LessEqual),
 )
+CRITERIA = (
+    *(criteria.CrossEntropyWithSoftmax, criteria.ClassificationError, criteria.SquareError, criteria.CrossEntropy),
+    *(criteria.Logistic, criteria.CosDistance),
+)
 CASES = [
     *(case(op(), "3 2 *") for op in UNARY),
     *(case(op(), "3 *", low=-0.9, high=0.9) for op in (unary.Acos, unary.Asin, unary.Atanh)),
@@ -105,6 +109,8 @@ CASES = [
     case(softmax.Hardmax(), "4 *", whole=True),
     case(criteria.CrossEntropyWithSoftmax(), "4 *", "4 *"),
     case(criteria.CrossEntropyWithSoftmax(), "4 *", "1 1 4 *"),
+    # one operand is a parameter: the same for all frames
+    *(case(op(), *shapes, low=0.1, high=0.9) for op in CRITERIA for shapes in (("4", "4 *"), ("2 2 *", "2 1 2"))),
     case(criteria.ClassificationError(), "4 *", "4 *"),
     case(criteria.ClassificationError(), "4 *", "4 *", whole=True),
     case(criteria.ClassificationError(), "4 *", "4 *", "1", low=2, high=2.1),
