@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # One line a code; `graphc explain` and docs/diagnostics.md read this table. Ranges: 00 usage and files, 01 syntax,
 # 02 shapes and types, 03 script evaluation, 04 network assembly, 05 configuration values, 06 data, 07 run time,
@@ -398,6 +401,14 @@ class Diagnostics:
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
             self.add(diagnostic)
+
+    def keep(self, work: Callable[[], T]) -> T | None:
+        """Result of ``work``, or none with its complaints kept: one fault must not hide the next."""
+        try:
+            return work()
+        except DiagnosticError as error:
+            self.extend(error.diagnostics)
+            return None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

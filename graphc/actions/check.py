@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from graphc.actions.networks import Networks, criterion_of, evaluations_of, inputs_below, known_nodes, wanted_inputs
 from graphc.config.commands import (
@@ -31,7 +30,6 @@ from graphc.network.session import Session
 from graphc.ops.statistics import InvStdDev, Mean
 from graphc.syntax.configuration import ConfigurationRecord
 
-T = TypeVar("T")
 Write = Callable[[str], None]
 
 
@@ -68,7 +66,7 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
     """
     result = Check()
     root.context.is_tolerant = True
-    experiment = _kept(result.found, lambda: read_experiment(root))
+    experiment = result.found.keep(lambda: read_experiment(root))
     if experiment is not None:
         commands = [c for section in experiment.commands for c in _commands(section, result.found)]
         # A parameter file that is missing leaves a dimension open: what runs later may write it.
@@ -76,7 +74,7 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
         networks = Networks(experiment.settings, root.context.include_directories, session)
         checker = _Checker(networks, commands, result)
         for command in commands:
-            _kept(result.found, lambda command=command: checker.check(command))
+            result.found.keep(lambda command=command: checker.check(command))
     result.found.extend(root.context.diagnostics.found)
     return result
 
@@ -87,11 +85,11 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
     text = SourceText.of(file)
     if file.text.lstrip()[:1] in ("{", "[", "("):
         session = Session(files_required=False, write=write)
-        network = _kept(result.found, lambda: build_network(text, session=session, diagnostics=result.found))
+        network = result.found.keep(lambda: build_network(text, session=session, diagnostics=result.found))
         if network is not None:
             result.networks.append(CheckedNetwork(file.name, text, network))
     else:
-        _kept(result.found, lambda: result.found.extend(check_definitions(text)))
+        result.found.keep(lambda: result.found.extend(check_definitions(text)))
     return result
 
 
@@ -103,7 +101,7 @@ def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command |
             found.extend(error.diagnostics)
             return ()
         found.extend(as_warnings(error))
-    source = _kept(found, lambda: read_network_source(section.record))
+    source = found.keep(lambda: read_network_source(section.record))
     return () if source is None else (_OpenCommand(section.name, source),)
 
 
@@ -185,7 +183,7 @@ def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCo
     found = Diagnostics()
     for reader in readers_of(command):
         if reader.is_supported:
-            _kept(found, lambda reader=reader: match_streams(reader, wanted))
+            found.keep(lambda reader=reader: match_streams(reader, wanted))
     found.raise_errors()
 
 
@@ -194,12 +192,3 @@ def saves(command: TrainCommand, path: str) -> bool:
     stem, _, epoch = path.rpartition(".")
     target = Path(command.model_path)
     return Path(path) == target or (epoch.isdigit() and Path(stem) == target)
-
-
-def _kept(found: Diagnostics, work: Callable[[], T]) -> T | None:
-    """Result of ``work``, or none with its complaints kept, so that one fault does not hide the next."""
-    try:
-        return work()
-    except DiagnosticError as error:
-        found.extend(error.diagnostics)
-        return None

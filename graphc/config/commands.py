@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
 
 from graphc.config.learner import SGDSettings, read_sgd
 from graphc.config.reader import ReaderSettings, read_reader, unshuffled
@@ -13,8 +12,6 @@ from graphc.config.reading import read_section
 from graphc.config.schedule import Schedule
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceText, Span, suggest
 from graphc.syntax.configuration import ConfigurationRecord
-
-T = TypeVar("T")
 
 
 class Builder(Enum):
@@ -164,12 +161,12 @@ def read_network_source(record: ConfigurationRecord) -> NetworkSource:
 def read_train_command(record: ConfigurationRecord) -> TrainCommand:
     reading = read_section(record, "train")
     found = Diagnostics()
-    network = _kept(found, lambda: _network_to_train(record))
-    reader = _kept(found, lambda: read_reader(record.record("reader")))
-    sgd = _kept(found, lambda: read_sgd(record.record("SGD")))
+    network = found.keep(lambda: _network_to_train(record))
+    reader = found.keep(lambda: read_reader(record.record("reader")))
+    sgd = found.keep(lambda: read_sgd(record.record("SGD")))
     validation = record.record("cvReader", None)
-    cv_reader = None if validation is None else _kept(found, lambda: read_reader(validation))
-    model_path = _kept(found, lambda: record.string("modelPath"))
+    cv_reader = None if validation is None else found.keep(lambda: read_reader(validation))
+    model_path = found.keep(lambda: record.string("modelPath"))
     found.raise_errors()
     more = {"name": _name(record), "model_path": model_path, "network": network, "span": record.span}
     return TrainCommand(**reading.arguments(TrainCommand, **more, reader=reader, cv_reader=cv_reader, sgd=sgd))
@@ -178,9 +175,9 @@ def read_train_command(record: ConfigurationRecord) -> TrainCommand:
 def read_test_command(record: ConfigurationRecord) -> TestCommand:
     reading = read_section(record, "test")
     found = Diagnostics()
-    network = _kept(found, lambda: read_network_source(record))
-    section = _kept(found, lambda: record.record("reader"))
-    reader = None if section is None else _kept(found, lambda: read_reader(section))
+    network = found.keep(lambda: read_network_source(record))
+    section = found.keep(lambda: record.record("reader"))
+    reader = None if section is None else found.keep(lambda: read_reader(section))
     found.raise_errors()
     assert network and reader and section
     if not section.has_own("randomize"):
@@ -192,11 +189,11 @@ def read_test_command(record: ConfigurationRecord) -> TestCommand:
 def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     reading = read_section(record, "write")
     found = Diagnostics()
-    network = _kept(found, lambda: read_network_source(record))
+    network = found.keep(lambda: read_network_source(record))
     section = record.record("reader", None)
-    reader = None if section is None else _kept(found, lambda: unshuffled(read_reader(section)))
-    output_format = _kept(found, lambda: read_output_format(record.record("format", None), record))
-    _kept(found, lambda: _check_output(record))
+    reader = None if section is None else found.keep(lambda: unshuffled(read_reader(section)))
+    output_format = found.keep(lambda: read_output_format(record.record("format", None), record))
+    found.keep(lambda: _check_output(record))
     found.raise_errors()
     more = {"name": _name(record), "network": network, "reader": reader, "span": record.span}
     return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
@@ -248,12 +245,3 @@ def _check_output(record: ConfigurationRecord) -> None:
 
 def _name(record: ConfigurationRecord) -> str:
     return record.path[-1] if record.path else ""
-
-
-def _kept(found: Diagnostics, read: Callable[[], T]) -> T | None:
-    """Result of ``read``, or none with its complaints kept: one wrong section must not hide the next one's errors."""
-    try:
-        return read()
-    except DiagnosticError as error:
-        found.extend(error.diagnostics)
-        return None

@@ -35,11 +35,7 @@ def build_network(
     What is wrong goes to ``diagnostics``, warnings too; raises `DiagnosticError` with the errors when there are any.
     """
     own = Diagnostics()
-    try:
-        network = _build(text, precision, device_id, trace_level, session, own, includes)
-    except DiagnosticError as error:
-        own.extend(error.diagnostics)
-        network = None
+    network = own.keep(lambda: _build(text, precision, device_id, trace_level, session, own, includes))
     diagnostics.extend(own.found)
     own.raise_errors()
     assert network is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
@@ -124,6 +125,7 @@ class Pooling(PoolingBase):
         return super().infer(x)
 
 
+@dataclass(frozen=True)
 class ImagePooling(PoolingBase):
     """Base of the older forms: images of three axes, no padding."""
 
@@ -131,7 +133,7 @@ class ImagePooling(PoolingBase):
     window_height: int
     horizontal_subsample: int
     vertical_subsample: int
-    image_layout: str
+    image_layout: str = "CHW"
 
     def windows(self, x: TensorType) -> Windows:
         skipped = () if channels_first(self.image_layout) else (1,)
@@ -157,12 +159,6 @@ class MaxPooling(ImagePooling):
 
     names: ClassVar = ("MaxPooling",)
 
-    window_width: int
-    window_height: int
-    horizontal_subsample: int
-    vertical_subsample: int
-    image_layout: str = "CHW"
-
     @property
     def is_max(self) -> bool:
         return True
@@ -176,12 +172,6 @@ class AveragePooling(ImagePooling):
     """  # noqa: E501 (an example is one line)
 
     names: ClassVar = ("AveragePooling",)
-
-    window_width: int
-    window_height: int
-    horizontal_subsample: int
-    vertical_subsample: int
-    image_layout: str = "CHW"
 
     @property
     def is_max(self) -> bool:
