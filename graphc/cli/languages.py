@@ -14,10 +14,13 @@ from graphc.syntax.configuration import read_source
 
 LANGUAGES = ("cntk", "bs", "ndl", "mel")
 
-_COMMENT = re.compile(r"^\s*(?:#|//).*$", re.MULTILINE)
-_CONFIGURATION = re.compile(r"^\s*(?:command|action|\w*NetworkBuilder|reader|SGD)\s*=", re.MULTILINE | re.IGNORECASE)
-_EDITING = re.compile(r"^\s*(?:\w+\s*=\s*)?(?:LoadModel|CreateModel|SaveModel|SaveDefaultModel)\w*\s*\(", re.MULTILINE)
-_NDL = re.compile(r"^\s*(?:load|run)\s*=\s*\w+\s*$|^\s*\w+\s*\([\w\s,]*\)\s*[{\[]", re.MULTILINE | re.IGNORECASE)
+# A line at a time: where `\s` may eat line ends, a search from each of many empty lines would reach to the last.
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
+_CONFIGURATION = re.compile(r"^[ \t]*(?:command|action|\w*NetworkBuilder|reader|SGD)\s*=", re.MULTILINE | re.IGNORECASE)
+_EDITING = re.compile(
+    r"^[ \t]*(?:\w+\s*=\s*)?(?:LoadModel|CreateModel|SaveModel|SaveDefaultModel)\w*\s*\(", re.MULTILINE
+)
+_NDL = re.compile(r"^[ \t]*(?:load|run)\s*=\s*\w+\s*$|^[ \t]*\w+\s*\([\w\s,]*\)\s*[{\[]", re.MULTILINE | re.IGNORECASE)
 
 
 def check_any(arguments: Sequence[str], language: str | None = None) -> Check:
