@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -116,10 +117,11 @@ def test_a_real_terminal_is_left_clean(tmp_path: Path) -> None:
     import pty  # not on every system
 
     arguments = ["command=Train", "Train=[SGD=[maxEpochs=2]]", f"RunDir={tmp_path}"]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-        os.execv(sys.executable, [sys.executable, "-m", "graphc", "run", str(DIGITS / "logistic.cntk"), *arguments])
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "graphc", "run", str(DIGITS / "logistic.cntk"), *arguments]
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    child = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, env=environment)
+    os.close(inside)
     seen = bytearray()
     while True:
         try:
@@ -129,10 +131,9 @@ def test_a_real_terminal_is_left_clean(tmp_path: Path) -> None:
         if not part:
             break
         seen += part
-    _, status = os.waitpid(child, 0)
     os.close(terminal)
     text = seen.decode()
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert child.wait() == 0
     assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l") > 0, "the cursor is back"
     assert "Finished Epoch" not in text
     assert re.search(r"  epoch 2 of 2  ce \d", plain(text))
