@@ -161,6 +161,11 @@ class Logistic(Criterion):
     arity: ClassVar = (2, 3)
     no_gradient: ClassVar = frozenset({0, 2})
 
+    def check(self, *types: TensorType) -> None:
+        super().check(*types)
+        if len(types) == 3 and types[2].size != 1:
+            raise ShapeError(f"the weights are {types[2]}, expected [1], one number a frame", 2)
+
     def evaluate(self, c: Context, labels: Any, p: Any, weights: Any = None) -> Any:
         labels, p = _vectors(c, labels, p)
         terms = -clipped_log(c.xp, _likelihood(labels, p))
