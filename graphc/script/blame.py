@@ -43,8 +43,8 @@ def blamed(
         if own.file not in library:
             labels = (*labels, Label("found in the library", span))
             span = own
-    told = {span, *(label.span for label in labels)}
-    return replace(found, span=span, labels=(*labels, *_forcing_sites(current, told, library)))
+    labelled = {label.span for label in labels}
+    return replace(found, span=span, labels=(*labels, *_forcing_sites(current, span, labelled, library)))
 
 
 def _led_here(span: Span, current: Thunk | None, calls: Sequence[Call], library: Collection[SourceFile]) -> Span:
@@ -55,8 +55,11 @@ def _led_here(span: Span, current: Thunk | None, calls: Sequence[Call], library:
     return calls[-1].span if calls and span.file in library else span
 
 
-def _forcing_sites(current: Thunk | None, told: set[Span | None], library: Collection[SourceFile]) -> list[Label]:
-    """Of the author's own members where there are any, else of the library's."""
+def _forcing_sites(
+    current: Thunk | None, blamed: Span | None, labelled: set[Span | None], library: Collection[SourceFile]
+) -> list[Label]:
+    """Of the author's own members where there are any or other labels name some, else of the library's."""
+    told = {blamed, *labelled}
     own: list[Label] = []
     foreign: list[Label] = []
     while current is not None and len(own) < _MOST_LABELS:
@@ -66,7 +69,9 @@ def _forcing_sites(current: Thunk | None, told: set[Span | None], library: Colle
             labels = foreign if site.name_span.file in library else own
             labels.append(Label(f"while evaluating '{site.name}'", site.name_span))
         current = current.caller
-    return own or foreign[:_MOST_LABELS]
+    if own or any(span is not None and span.file not in library for span in labelled):
+        return own
+    return foreign[:_MOST_LABELS]
 
 
 def endless(calls: Sequence[Call], depth: int, library: Collection[SourceFile], nowhere: Span) -> DiagnosticError:

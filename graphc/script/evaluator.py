@@ -182,7 +182,9 @@ class Evaluator:
         while step is not None and step is not thunk:
             chain.insert(1, step)
             step = step.caller
-        raise errors.circular(chain, use)
+        # the library's own names on the way tell the author nothing
+        own = [link for link in chain if written_at(link.site).file not in self._library_files]
+        raise errors.circular(own or chain, use)
 
     def _record(self, error: DiagnosticError | RecursionError) -> None:
         told = error if isinstance(error, DiagnosticError) else self._endless()
