@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphc.actions.context import RunContext
+from graphc.actions.epochs import Epochs
 from graphc.actions.evaluation import Evaluator
 from graphc.actions.events import (
     EpochFinished,
@@ -37,6 +38,9 @@ from graphc.train.checkpoint import Checkpoint, load_checkpoint, load_model, sav
 from graphc.train.feeds import DeviceColumns, to_device
 from graphc.train.learner import Learner
 from graphc.train.step import TrainingState, TrainingStep
+
+# started beyond a report before it is read: enough to keep a device busy meanwhile, too few to delay the report
+_MINIBATCHES_AHEAD = 8
 
 
 @dataclass(eq=False)
@@ -86,12 +90,13 @@ def train(command: TrainCommand, context: RunContext) -> None:
         _save_model(training, 0)
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
+    epochs = Epochs(sgd, context.seed, step, data)
     for epoch in range(training.first_epoch, sgd.max_epochs + 1):
         rate = sgd.learning_rate(epoch - 1)
         if rate < sgd.min_learning_rate_per_sample:
             _stop(training, epoch, rate)
             return
-        state = _run_epoch(training, step, state, data, columns, epoch)
+        state = _run_epoch(training, step, state, columns, epochs, epoch)
         training.values |= {n: v for n, v in state.parameters().items() if n in training.values}
         if validation is not None:
             _validate(training, validation, epoch)
@@ -222,20 +227,13 @@ def _gradient_nodes(criterion: NetworkNode) -> int:
 
 
 def _run_epoch(
-    training: Training, step: TrainingStep, state: TrainingState, data: Data, columns: DeviceColumns, epoch: int
+    training: Training, step: TrainingStep, state: TrainingState, columns: DeviceColumns, epochs: Epochs, epoch: int
 ) -> TrainingState:
     sgd = training.command.sgd
     started = time.perf_counter()
-    minibatches, _ = data.plan(epoch - 1, sgd.minibatch_size.value(epoch - 1), sgd.epoch_size)
+    planned = epochs.take(epoch)
+    minibatches = planned.minibatches
     _announce_epoch(training, epoch, len(minibatches))
-    prepared = step.epoch(
-        minibatches,
-        learning_rate=sgd.learning_rate(epoch - 1),
-        momentum_per_sample=sgd.momentum(epoch - 1),
-        settings=_settings(training, epoch),
-        seed=training.context.seed,
-        epoch=epoch,
-    )
     progress = Progress(
         training.section,
         training.command.sgd,
@@ -246,11 +244,24 @@ def _run_epoch(
         is_first=epoch == training.first_epoch,
     )
     state = step.begin(state)
+    reached: tuple[int, int, TrainingState] | None = None  # where a report is due
+
+    def report() -> None:
+        if reached is not None:
+            first, last, then = reached
+            totals = step.totals(then)
+            _require_finite(training, totals.first_bad, epoch)
+            progress.report(first, last, totals.sums)
+
     for first, last in progress.reports():
-        state = step.run(state, columns, prepared, first, last - first)
-        totals = step.totals(state)
-        _require_finite(training, totals.first_bad, epoch)
-        progress.report(first, last, totals.sums)
+        # the device gets work to go on with before the host waits for the report of what came before
+        more = min(_MINIBATCHES_AHEAD, last - first)
+        state = step.run(state, columns, planned, first, more)
+        report()
+        state = step.run(state, columns, planned, first + more, last - first - more)
+        reached = first, last, state
+    epochs.plan_ahead(epoch + 1)
+    report()
     seconds = time.perf_counter() - started
     training.total_samples += progress.samples
     training.context.observer.handle(
@@ -279,20 +290,6 @@ def _announce_epoch(training: Training, epoch: int, minibatches: int) -> None:
     training.context.observer.handle(
         EpochStarted(training.section, epoch, sgd.max_epochs, rate, momentum, constant, minibatches)
     )
-
-
-def _settings(training: Training, epoch: int) -> dict[str, float]:
-    """What the schedules set for an epoch. A batch normalization keeps its own constants until its schedule moves."""
-    sgd = training.command.sgd
-    found = {"dropout_rate": sgd.dropout_rate.value(epoch - 1)}
-    schedules = {
-        "batch_normalization_time_constant": sgd.batch_normalization_time_constant,
-        "batch_normalization_blend_time_constant": sgd.batch_normalization_blend_time_constant,
-    }
-    for name, schedule in schedules.items():
-        if schedule is not None and any(schedule.value(e) for e in range(epoch)):
-            found[name] = schedule.value(epoch - 1)
-    return found
 
 
 def _require_finite(training: Training, first_bad: Mapping[str, int], epoch: int) -> None:

@@ -22,6 +22,8 @@ from graphc.train.totals import NEVER, Totals, root_totals
 
 Parameters = dict[str, Any]
 
+_Program = Callable[..., tuple["_Carry", "_Tally"]]
+
 # what schedules set beside the rates (graphc.ir.Context); a step has room for all of them
 SETTINGS = ("dropout_rate", "batch_normalization_time_constant", "batch_normalization_blend_time_constant")
 
@@ -36,19 +38,30 @@ class _Carry:
     trained: Parameters
     running: Parameters
     learner: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """What is known since the start of an epoch. Not overwritten, so that it can be read while later steps run."""
+
     sums: Any
     first_bad: Any
     at: Any
 
 
-jax.tree_util.register_dataclass(_Carry, [f for f in _Carry.__dataclass_fields__], [])
+for _class in (_Carry, _Tally):
+    jax.tree_util.register_dataclass(_class, list(_class.__dataclass_fields__), [])
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """Parameters and learner state on the device. A step uses it up: go on with what `TrainingStep.run` returns."""
+    """Parameters and learner state on the device. A step uses it up: go on with what `TrainingStep.run` returns.
+
+    Only its `TrainingStep.totals` can still be read then.
+    """
 
     carry: _Carry
+    tally: _Tally
     fixed: Parameters
     # trained parameters that are kept channels last, and what the learner remembers of them
     kernels: frozenset[str] = frozenset()
@@ -124,17 +137,14 @@ class TrainingStep:
         fixed = {n: values[n] for n in self.parameters if n not in trained and n not in updated}
         remembered = {n: self.learner.initial_state(np.asarray(w)) for n, w in trained.items()}
         remembered |= {n: dict(s) for n, s in (learner or {}).items() if n in trained}
-        count = len(self.roots)
         carry = _Carry(
             trained={n: self._stored(n, w) for n, w in trained.items()},
             running={n: values[n] for n in updated},
             learner={n: {k: self._stored(n, v) for k, v in s.items()} for n, s in remembered.items()},
-            sums=np.zeros(count, self.dtype),
-            first_bad=np.full(count, NEVER, np.int32),
-            at=np.int32(0),
         )
         with self.engine.precision(self.graph):
-            return TrainingState(_own(carry, self.device), _own(fixed, self.device), self.kernels & set(trained))
+            on_device = _own(carry, self.device), self._nothing, _own(fixed, self.device)
+            return TrainingState(*on_device, self.kernels & set(trained))
 
     def _stored(self, name: str, value: Any) -> npt.NDArray[Any]:
         return np.moveaxis(value, 0, -1) if name in self.kernels and np.ndim(value) > 1 else np.asarray(value)
@@ -166,48 +176,59 @@ class TrainingStep:
 
     def begin(self, state: TrainingState, minibatch: int = 0) -> TrainingState:
         """The same parameters before a minibatch of an epoch, with sums at 0."""
+        tally = self._nothing
+        if minibatch:
+            with self.engine.precision(self.graph):
+                tally = replace(tally, at=jax.device_put(np.int32(minibatch), self.device))
+        return replace(state, tally=tally)
+
+    @cached_property
+    def _nothing(self) -> _Tally:
+        """Before the first minibatch; no step overwrites it."""
         count = len(self.roots)
+        tally = _Tally(np.zeros(count, self.dtype), np.full(count, NEVER, np.int32), np.int32(0))
         with self.engine.precision(self.graph):
-            sums, first_bad, at = _own(
-                (np.zeros(count, self.dtype), np.full(count, NEVER, np.int32), np.int32(minibatch)), self.device
-            )
-        return replace(state, carry=replace(state.carry, sums=sums, first_bad=first_bad, at=at))
+            return jax.device_put(tally, self.device)
 
     def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
         """The state after ``count`` minibatches from ``first``, which must be where the state stands. Asynchronous."""
-        carry, capacity, k = state.carry, epoch.minibatches.capacity, self.minibatches_per_dispatch
-        full = epoch.minibatches.counts == capacity
+        carry, tally, k = state.carry, state.tally, self.minibatches_per_dispatch
+        full = epoch.minibatches.counts == epoch.minibatches.capacity
         at, end = first, first + count
         while at < end:
             together = k if at + k <= end and full[at : at + k].all() else 1
             program = self._program(together, bool(full[at]))
-            carry = program(carry, state.fixed, columns, epoch.tables)
+            carry, tally = program(carry, tally, state.fixed, columns, epoch.tables)
             at += together
-        return replace(state, carry=carry)
+        return replace(state, carry=carry, tally=tally)
 
     def totals(self, state: TrainingState) -> Totals:
-        """Sums since `begin`; waits for the steps that were started."""
-        return Totals.read(self.roots, state.carry.sums, state.carry.first_bad)
+        """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
+        return Totals.read(self.roots, state.tally.sums, state.tally.first_bad)
 
-    def _program(self, together: int, full: bool) -> Callable[..., _Carry]:
+    def _program(self, together: int, full: bool) -> _Program:
         if (together, full) not in self._programs:
             body = partial(self._repeated, together, full)
             self._programs[together, full] = self.engine.jit(body, self.graph, self.device, donate=(0,))
         return self._programs[together, full]
 
     @cached_property
-    def _programs(self) -> dict[tuple[int, bool], Callable[..., _Carry]]:
+    def _programs(self) -> dict[tuple[int, bool], _Program]:
         return {}
 
-    def _repeated(self, together: int, full: bool, carry: _Carry, fixed: Any, columns: Any, tables: Any) -> _Carry:
+    def _repeated(
+        self, together: int, full: bool, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any
+    ) -> tuple[_Carry, _Tally]:
         step = partial(self._step, full, fixed=fixed, columns=columns, tables=tables)
         if together == 1:
-            return step(carry)
+            return step(carry, tally)
         # a loop even where it is slow: unrolled, XLA would fuse across steps and round otherwise
-        return jax.lax.scan(lambda c, _: (step(c), None), carry, None, length=together)[0]
+        return jax.lax.scan(lambda c, _: (step(*c), None), (carry, tally), None, length=together)[0]
 
-    def _step(self, full: bool, carry: _Carry, *, fixed: Any, columns: Any, tables: Any) -> _Carry:
-        at = carry.at
+    def _step(
+        self, full: bool, carry: _Carry, tally: _Tally, *, fixed: Any, columns: Any, tables: Any
+    ) -> tuple[_Carry, _Tally]:
+        at = tally.at
         feeds = take(columns, tables["indices"][at])
         count = None if full else tables["counts"][at]
         random = self.engine.stream(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
@@ -222,8 +243,8 @@ class TrainingStep:
         gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)
         trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]))
         bad = jnp.where(jnp.isfinite(totals), NEVER, at)
-        first_bad = jnp.minimum(carry.first_bad, bad)
-        return _Carry(trained, dict(running), learner, carry.sums + totals, first_bad, at + 1)
+        tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
+        return _Carry(trained, dict(running), learner), tally
 
     def _updated(self, carry: _Carry, gradients: Parameters, rates: Rates) -> tuple[Parameters, dict[str, Any]]:
         trained: Parameters = {}
