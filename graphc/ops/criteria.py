@@ -163,8 +163,8 @@ class Logistic(Criterion):
 
     def check(self, *types: TensorType) -> None:
         super().check(*types)
-        if len(types) == 3 and types[2].size != 1:
-            raise ShapeError(f"the weights are {types[2]}, expected [1], one number a frame", 2)
+        if len(types) == 3 and types[2].size not in (1, types[0].size):
+            raise ShapeError(f"the weights are {types[2]}, expected [1] or the shape of the labels, {types[0]}", 2, 0)
 
     def evaluate(self, c: Context, labels: Any, p: Any, weights: Any = None) -> Any:
         labels, p = _vectors(c, labels, p)
