@@ -17,7 +17,7 @@ from graphc.actions.check import Check, check
 from graphc.actions.events import Criterion, EpochFinished, Event, FinalResults, ModelSaved, NothingToDo, Written
 from graphc.backend import Backend, Environment, Function, load
 from graphc.config.experiment import read_experiment
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText, did_you_mean
 from graphc.ir import Graph
 from graphc.ir.layout import array_shape
 from graphc.network.build import build_network
@@ -248,16 +248,13 @@ def _no_network(result: Check, section: str | None) -> Diagnostic:
     sections = [c.section for c in result.networks]
     if section is None:
         return Diagnostic("GC0501", "no command of the configuration builds a network")
-    guess = suggest(section, sections)
-    hint = f"did you mean {guess}?" if guess else f"there are {', '.join(sections) or 'none'}"
+    hint = did_you_mean(section, sections, f"there are {', '.join(sections) or 'none'}")
     return Diagnostic("GC0506", f"no command {section} builds a network", hint=hint)
 
 
 def _unknown(what: str, name: str, names: Sequence[str]) -> DiagnosticError:
-    guess = suggest(name, names)
-    return DiagnosticError(
-        Diagnostic("GC0413", f"the network has no {what} {name}", hint=f"did you mean {guess}?" if guess else None)
-    )
+    hint = did_you_mean(name, names)
+    return DiagnosticError(Diagnostic("GC0413", f"the network has no {what} {name}", hint=hint))
 
 
 def _load_xla() -> Backend:

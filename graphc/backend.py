@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import graphc.backends
-from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Graph, RandomStream
 
 # Parameter values by name, arrays in the layout of graphc.ir.layout.
@@ -69,8 +69,7 @@ def names() -> list[str]:
 def load(name: str) -> Backend:
     """The backend of that name: attribute ``BACKEND`` of its package."""
     if name not in names():
-        guess = suggest(name, names())
-        hint = f"did you mean {guess}?" if guess else f"there are {', '.join(names())}"
+        hint = did_you_mean(name, names(), f"there are {', '.join(names())}")
         raise DiagnosticError(Diagnostic("GC0801", f"there is no backend {name!r}", hint=hint))
     for entry in entry_points(group="graphc.backends", name=name):
         return entry.load()

@@ -436,3 +436,9 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
     found = swapped or difflib.get_close_matches(word, folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
+
+
+def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:
+    """The hint that names what a misspelt ``word`` most probably meant, or ``otherwise``."""
+    guess = suggest(word, candidates)
+    return f"did you mean {guess}?" if guess else otherwise

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 
 # JAX's class of devices is no name that type checkers know
 Device = Any
@@ -53,6 +53,6 @@ def _pick(devices: list[Device], number: int, word: str) -> Device:
 
 
 def _unknown(word: str) -> DiagnosticError:
-    guess = suggest(word, ["auto", *PLATFORMS])
-    hint = f"did you mean {guess}?" if guess else "give auto, cpu, gpu, tpu, gpu:1 or a number (negative: the CPU)"
+    otherwise = "give auto, cpu, gpu, tpu, gpu:1 or a number (negative: the CPU)"
+    hint = did_you_mean(word, ["auto", *PLATFORMS], otherwise)
     return DiagnosticError(Diagnostic("GC0803", f"{word!r} names no device", hint=hint))

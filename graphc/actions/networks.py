@@ -11,7 +11,7 @@ from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
 from graphc.data.streams import WantedInput
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, did_you_mean
 from graphc.network.build import build_network
 from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.session import Session
@@ -132,7 +132,6 @@ def known_nodes(network: Network, names: Iterable[str], span: Span | None, warni
 
 
 def unknown_node(network: Network, name: str, span: Span | None, severity: Severity) -> Diagnostic:
-    close = suggest(name, network.names)
-    hint = f"did you mean {close}?" if close else None
+    hint = did_you_mean(name, network.names)
     skipping = "; skipping" if severity is Severity.WARNING else ""
     return Diagnostic("GC0413", f"No node named '{name}'{skipping}", span, hint=hint, severity=severity)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphc.config.commands import READERS, Command, OtherCommand
 from graphc.config.reading import read_section
-from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean
 from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
 
 # the other actions of CNTK; names are case-sensitive
@@ -75,8 +75,7 @@ class CommandSection:
         return OtherCommand(self.name, action.string(), action.span) if reader is None else reader(record)
 
     def _unknown_action(self, action: ConfigurationValue) -> DiagnosticError:
-        close = suggest(action.string(), (*READERS, *_OTHER_ACTIONS))
-        hint = f"did you mean {close}?" if close else None
+        hint = did_you_mean(action.string(), (*READERS, *_OTHER_ACTIONS))
         return action.error("GC0507", f"unknown action: {action.string()}", hint)
 
 
@@ -116,8 +115,5 @@ def _command(root: ConfigurationRecord, item: ConfigurationValue) -> CommandSect
     name = item.string()
     if root.has(name):
         return CommandSection(name, item.span, root)
-    close = suggest(
-        name, (key for key in root.own_keys() if root.entries[key.lower()].value.text[:1] in ("[", "{", "("))
-    )
-    hint = f"did you mean {close}?" if close else None
-    raise item.error("GC0506", f"there is no section {name}", hint)
+    sections = [key for key in root.own_keys() if root.entries[key.lower()].value.text[:1] in ("[", "{", "(")]
+    raise item.error("GC0506", f"there is no section {name}", did_you_mean(name, sections))

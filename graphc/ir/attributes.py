@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from graphc.diagnostics import suggest
+from graphc.diagnostics import did_you_mean
 from graphc.ir.node import Op, camel, operator, registered_names
 
 
@@ -118,11 +118,6 @@ def convert_attributes(cls: type[Op], attributes: Mapping[str, Any]) -> dict[str
     if missing:
         raise AttributeFault(f"{cls.names[0]} needs the attribute {missing[0]}")
     return given
-
-
-def did_you_mean(word: str, candidates: typing.Iterable[str]) -> str | None:
-    guess = suggest(word, candidates)
-    return f"did you mean {guess}?" if guess else None
 
 
 def _is_default(field: dataclasses.Field[Any], owner: Any) -> bool:

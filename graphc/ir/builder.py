@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, suggest
+from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, did_you_mean
 from graphc.ir.attributes import AttributeFault, make_op
 from graphc.ir.graph import GROUPS, Graph
 from graphc.ir.node import Node, Op, operator
@@ -46,8 +46,7 @@ class _GraphBuilder:
                     self.used.update((parameter, value))
             case Directive(word=word, names=names):
                 if word not in ("root", *GROUPS):
-                    guess = suggest(word, ("root", *GROUPS))
-                    hint = f"did you mean {guess}?" if guess else f"there are root, {', '.join(GROUPS)}"
+                    hint = did_you_mean(word, ("root", *GROUPS), f"there are root, {', '.join(GROUPS)}")
                     self._error("GC0901", f"{word!r} is no statement", statement, hint)
                     return
                 listed = self.lists.setdefault(word, [])
@@ -128,8 +127,7 @@ class _GraphBuilder:
     def _lookup(self, reference: Reference) -> Node | None:
         table = self.anonymous if reference.is_anonymous else self.symbols
         if reference.name not in table:
-            guess = suggest(reference.name, table)
-            hint = f"did you mean {guess}?" if guess else None
+            hint = did_you_mean(reference.name, table)
             self._error("GC0902", f"{reference.name} is not defined above", reference, hint)
             return None
         return table[reference.name]

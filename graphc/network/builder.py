@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import graphc.ops  # noqa: F401  (fills the registry)
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Span, did_you_mean
 from graphc.ir import DEFAULT_AXIS, ElementType, Op, ShapeError, Storage, check_arity
 from graphc.ir.node import registered_names
 from graphc.network import parameters, reading
@@ -150,8 +150,7 @@ def _operator(name: str, span: Span) -> type[Op]:
         return cls
     if name in CNTK_OPERATIONS:
         raise DiagnosticError(Diagnostic("GC0401", f"operation {name} is not implemented yet", span))
-    guess = suggest(name, [*CNTK_OPERATIONS, *registered_names()])
-    hint = f"did you mean {guess}?" if guess else None
+    hint = did_you_mean(name, [*CNTK_OPERATIONS, *registered_names()])
     what = f"there is no operation '{name}'" if name else "a node without operation"
     raise DiagnosticError(Diagnostic("GC0401", what, span, hint=hint))
 

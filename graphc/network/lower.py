@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Graph, Node, Op, Storage
 from graphc.network import explain
 from graphc.network.network import Network, NetworkNode, topological
@@ -46,10 +46,8 @@ def to_graph(
 def _find(network: Network, name: str) -> NetworkNode:
     node = network.get(name)
     if node is None:
-        guess = suggest(name, network.names)
-        raise DiagnosticError(
-            Diagnostic("GC0413", f"no node named '{name}'", hint=f"did you mean {guess}?" if guess else None)
-        )
+        hint = did_you_mean(name, network.names)
+        raise DiagnosticError(Diagnostic("GC0413", f"no node named '{name}'", hint=hint))
     return node
 
 

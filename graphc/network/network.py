@@ -147,7 +147,7 @@ class Network:
 def topological(roots: Iterable[NetworkNode]) -> list[NetworkNode]:
     """Every node below the roots, inputs before users; what only a delay reads comes after it.
 
-    Depth first, inputs left to right. A cycle without a delay is cut at its first edge back: see `find_cycle`.
+    Depth first, inputs left to right. A cycle without a delay is cut at its first edge back (`cycles_without_delay`).
     """
     order: list[NetworkNode] = []
     entered: set[NetworkNode] = set()

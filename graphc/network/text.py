@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, suggest
+from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, did_you_mean
 from graphc.ir import GROUPS, ElementType, Op, ShapeError, TensorType, check_arity
 from graphc.ir.attributes import AttributeFault, format_attributes
 from graphc.ir.notation import Call, Definition, Directive, Place, Reference, Statement, format_name, format_type
@@ -106,8 +106,7 @@ class _Reader:
                 self._groups.append((word, names))
             case Directive(word=word):
                 words = ("element", *GROUPS)
-                guess = suggest(word, words)
-                hint = f"did you mean {guess}?" if guess else f"there are {', '.join(words)}"
+                hint = did_you_mean(word, words, f"there are {', '.join(words)}")
                 self._error(f"{word!r} is no statement of a network", statement, hint)
             case Definition(target=target):
                 self._error("a node of a network has a name and one operation", target)
@@ -166,8 +165,8 @@ class _Reader:
     def _find(self, reference: Reference) -> NetworkNode | None:
         node = self._network.get(reference.name)
         if node is None:
-            guess = suggest(reference.name, self._network.names)
-            self._error(f"there is no node {reference.name}", reference, f"did you mean {guess}?" if guess else None)
+            hint = did_you_mean(reference.name, self._network.names)
+            self._error(f"there is no node {reference.name}", reference, hint)
         return node
 
     def _check_types(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Graph, equal_graphs
 from graphc.ir import verify as verify_graph
 from graphc.passes.canonicalise import canonicalise
@@ -30,8 +30,7 @@ def check_pass_name(name: str) -> str:
     """The name itself; raises `DiagnosticError` where no pass has it."""
     if name in pass_names():
         return name
-    guess = suggest(name, pass_names())
-    hint = f"did you mean {guess}?" if guess else f"the passes are {', '.join(pass_names())}"
+    hint = did_you_mean(name, pass_names(), f"the passes are {', '.join(pass_names())}")
     raise DiagnosticError(Diagnostic("GC0905", f"there is no pass {name!r}", hint=hint))
 
 

@@ -19,6 +19,7 @@ from graphc.diagnostics import (
     SourceFile,
     SourceText,
     Span,
+    did_you_mean,
     suggest,
 )
 from graphc.syntax.configuration_text import SCRIPT_KEYS, Entry, read_entries, script_comments, tokens, unquoted
@@ -372,8 +373,7 @@ class ConfigurationValue:
         for option in options:
             if option.lower() == text.lower():
                 return option
-        close = suggest(text, options)
-        hint = f"did you mean {close}?" if close else None
+        hint = did_you_mean(text, options)
         raise self.error("GC0502", f"'{text}' is none of {', '.join(o for o in options if o)}", hint)
 
     def array(self) -> tuple[ConfigurationValue, ...]:
