@@ -15,7 +15,7 @@ def parser() -> Parser:
         "Behave like CNTK: arguments are configFile=A.cntk[+B.cntk], currentDirectory=D and key=value, left to right.",
         """
         graphc cntk configFile=mlp.cntk DataDir=/data makeMode=false
-        graphc cntk configFile=globals.cntk+mlp.cntk currentDirectory=/work 'Train=[SGD=[maxEpochs=1]]'
+        graphc cntk configFile=globals.cntk+mlp.cntk currentDirectory=/data 'Train=[SGD=[maxEpochs=1]]'
         """,
     )
 
