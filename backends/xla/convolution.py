@@ -12,10 +12,9 @@ from jax import lax
 
 from graphc.backends.xla.lowering import lowers_values
 from graphc.backends.xla.values import Value
-from graphc.ir import Context, Graph, Node, users
+from graphc.ir import Context
 from graphc.ops.convolution import Convolution
 from graphc.ops.geometry import AxisGeometry
-from graphc.ops.sources import LearnableParameter
 
 # On CPUs, up to so many numbers under a window the windows are laid out as rows of one matrix product: 1.3 to 1.8
 # times faster forward and backward for images of 1 to 3 channels, slower for more (benchmarks/convolution.py).
@@ -28,29 +27,13 @@ def convolution(op: Convolution, c: Context, weights: Value, image: Value) -> Va
     if image.type.axis is None or weights.type.axis is not None or not spatial or not _is_whole(channels):
         return Value(c.result, op.evaluate(c, weights.array, image.dense))
     axes = tuple(reversed(spatial))
-    if weights.is_channels_last and not op.transpose:
-        kernel = jnp.moveaxis(weights.channels_last, 0, -2)
-        return Value(c.result, channels_last=_forward(image.channels_last, kernel, axes))
+    if weights.kept is not None:
+        return Value(c.result, channels_last=_forward(image.channels_last, weights.kept, axes))
     # the memory of the weights is the kernels', whatever shape they were declared with
     kernel = weights.array.reshape(tuple(reversed(op.kernel_shape(c.operands[1]))))
     if op.transpose:
         return Value(c.result, channels_last=_transposed(image.channels_last, kernel, axes))
     return Value(c.result, channels_last=_forward(image.channels_last, jnp.moveaxis(kernel, (1, 0), (-2, -1)), axes))
-
-
-def kernels(graph: Graph) -> frozenset[str]:
-    """Names of the parameters that only serve as kernels of convolutions, which read them best channels last."""
-    readers = users(graph.nodes)
-    top = {*graph.roots.values(), *(node for pair in graph.updates for node in pair)}
-    parameters = [n for n in graph.nodes if isinstance(n.op, LearnableParameter) and n not in top]
-    return frozenset(n.op.name for n in parameters if all(_reads_kernel(reader, n) for reader in readers[n]))  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _reads_kernel(reader: Node, parameter: Node) -> bool:
-    if not isinstance(reader.op, Convolution) or reader.op.transpose or reader.inputs[1] is parameter:
-        return False
-    # a matrix that is read as kernels must keep its memory
-    return parameter.type.dims == reader.op.kernel_shape(reader.inputs[1].type)
 
 
 def _is_whole(channels: AxisGeometry) -> bool:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
-from graphc.backends.xla.values import ChannelsLast, Value, to_channels_last
+from graphc.backends.xla.values import Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage
 from graphc.ir.layout import align, array_shape
@@ -105,8 +105,8 @@ class _Step:
         match node.op:
             case InputValue(name=name):
                 return Value(node.type, self.fed(name, node))
-            case LearnableParameter(name=name) if isinstance(stored := self.parameters.get(name), ChannelsLast):
-                return Value(node.type, channels_last=stored.array)
+            case LearnableParameter(name=name) if isinstance(kept := self.parameters.get(name), Kept):
+                return Value(node.type, kept=kept)
             case LearnableParameter():
                 return Value(node.type, self.parameter(node))
         with jax.named_scope(node.op.names[0]):

@@ -21,6 +21,8 @@ def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> 
         return Value(c.result, op.evaluate(c, left.array, right.dense))
     shape, o = op.left_shape(a, b), op.output_rank
     out, inner = [_known(d) for d in shape[:o]], [_known(d) for d in shape[o:]]
+    if left.kept is not None:
+        return _product(c, left.kept.reshape(-1, math.prod(out)), right.channels_last, right)
     if _permutes(right, len(inner), math.prod(out)):
         # The weights are permuted where they are fewer than the image's numbers.
         tensor = left.array.reshape(*reversed(inner), math.prod(out))

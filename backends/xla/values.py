@@ -7,19 +7,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from graphc.ir import Storage, TensorType
 from graphc.ir.layout import array_shape
 
 
 @dataclass(frozen=True)
-class ChannelsLast:
-    """A parameter that is stored with the author's last axis at the end; see `Value.channels_last`."""
+class Kept:
+    """A parameter with the order of axes in which it is kept between steps (backends/xla/storage.py)."""
 
     array: Any
+    axes: tuple[int, ...]
 
 
-jax.tree_util.register_dataclass(ChannelsLast, ["array"], [])
+jax.tree_util.register_dataclass(Kept, ["array"], ["axes"])
 
 
 class Value:
@@ -29,12 +31,20 @@ class Value:
     which convolution, pooling and spatial normalisation are fast. A chain of them never leaves it.
     """
 
-    __slots__ = ("_array", "_last", "type")
+    __slots__ = ("_array", "_kept", "_last", "type")
 
-    def __init__(self, type: TensorType, array: Any = None, *, channels_last: Any = None) -> None:
+    def __init__(
+        self, type: TensorType, array: Any = None, *, channels_last: Any = None, kept: Kept | None = None
+    ) -> None:
         self.type = type
         self._array = array
         self._last = channels_last
+        self._kept = kept
+
+    @property
+    def kept(self) -> Any:
+        """A parameter in the order of axes that its readers asked for, none if they did not."""
+        return None if self._kept is None else self._kept.array
 
     @property
     def is_channels_last(self) -> bool:
@@ -52,8 +62,13 @@ class Value:
     @property
     def array(self) -> Any:
         if self._array is None:
-            self._array = jnp.moveaxis(self._last, -1, -self.type.rank)
+            self._array = self._in_authors_order()
         return self._array
+
+    def _in_authors_order(self) -> Any:
+        if self._kept is not None:
+            return jnp.transpose(self._kept.array, np.argsort(self._kept.axes).tolist())
+        return jnp.moveaxis(self._last, -1, -self.type.rank)
 
     @property
     def channels_last(self) -> Any:

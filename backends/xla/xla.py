@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphc.backends.xla import lowering, options, program
-from graphc.backends.xla.convolution import kernels
 from graphc.backends.xla.device import resolve
 from graphc.backends.xla.random import CounterStream, epoch_word
-from graphc.backends.xla.values import ChannelsLast
+from graphc.backends.xla.storage import kept_axes
+from graphc.backends.xla.values import Kept
 
 
 class XlaBackend:
@@ -25,8 +25,8 @@ class XlaBackend:
     precision = staticmethod(program.precision)
     device = staticmethod(resolve)
     stream = CounterStream
-    kernels = staticmethod(kernels)
-    channels_last = ChannelsLast
+    kept_axes = staticmethod(kept_axes)
+    kept = Kept
     epoch_word = staticmethod(epoch_word)
     export = staticmethod(program.export)
     lowered_text = staticmethod(program.lowered_text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
@@ -18,11 +18,11 @@ class Engine(Backend, Protocol):
     # 32 bits that stand for run seed and epoch
     epoch_word: Callable[[int, int], int]
 
-    # marks a parameter whose array has the author's last axis at the end
-    channels_last: Callable[[Any], Any]
+    # marks a parameter whose array has its axes in that order, as `numpy.transpose` takes it
+    kept: Callable[[Any, tuple[int, ...]], Any]
 
-    def kernels(self, graph: Graph) -> frozenset[str]:
-        """Parameters that are read faster channels last, so that a step had better keep them so."""
+    def kept_axes(self, graph: Graph) -> Mapping[str, tuple[int, ...]]:
+        """Parameters that are read faster with their axes in another order, which a step had better keep."""
         ...
 
     def jit(self, f: Callable[..., Any], graph: Graph, device: Any, *, donate: Sequence[int] = ()) -> Any: ...

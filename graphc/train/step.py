@@ -63,8 +63,8 @@ class TrainingState:
     carry: _Carry
     tally: _Tally
     fixed: Parameters
-    # trained parameters that are kept channels last, and what the learner remembers of them
-    kernels: frozenset[str] = frozenset()
+    # in which order of axes trained parameters are kept, and what the learner remembers of them, if not the author's
+    axes: Mapping[str, tuple[int, ...]]
 
     def parameters(self) -> dict[str, npt.NDArray[Any]]:
         """Every parameter by name, copied to the host."""
@@ -76,7 +76,7 @@ class TrainingState:
         return {name: {k: self._on_host(name, v) for k, v in s.items()} for name, s in self.carry.learner.items()}
 
     def _on_host(self, name: str, value: Any) -> npt.NDArray[Any]:
-        return np.array(np.moveaxis(value, -1, 0) if name in self.kernels and value.ndim > 1 else value, order="C")
+        return np.array(_permuted(np.asarray(value), np.argsort(self.axes.get(name, ()))), order="C")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class TrainingStep:
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.function = self.engine.function(self.graph, training=True)
-        self.kernels = self.engine.kernels(self.graph) & set(self.trained)
+        self.kept_axes = {n: a for n, a in self.engine.kept_axes(self.graph).items() if n in self.trained}
 
     @cached_property
     def parameters(self) -> dict[str, LearnableParameter]:
@@ -144,10 +144,10 @@ class TrainingStep:
         )
         with self.engine.precision(self.graph):
             on_device = _own(carry, self.device), self._nothing, _own(fixed, self.device)
-            return TrainingState(*on_device, self.kernels & set(trained))
+            return TrainingState(*on_device, self.kept_axes)
 
     def _stored(self, name: str, value: Any) -> npt.NDArray[Any]:
-        return np.moveaxis(value, 0, -1) if name in self.kernels and np.ndim(value) > 1 else np.asarray(value)
+        return _permuted(np.asarray(value), self.kept_axes.get(name, ()))
 
     def epoch(
         self,
@@ -235,8 +235,8 @@ class TrainingStep:
         environment = Environment(count, tables["settings"], random)
 
         def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
-            last = {n: self.engine.channels_last(w) for n, w in trained.items() if n in self.kernels}
-            results = self.function({**fixed, **carry.running, **trained, **last}, feeds, environment)
+            kept = {n: self.engine.kept(trained[n], axes) for n, axes in self.kept_axes.items()}
+            results = self.function({**fixed, **carry.running, **trained, **kept}, feeds, environment)
             totals = root_totals(self.graph, self.roots, results.outputs, count)
             return totals[0], (totals, results.updates)
 
@@ -256,6 +256,11 @@ class TrainingStep:
                 jnp, w, gradients[name], carry.learner[name], rates, multiplier, regularise
             )
         return trained, learner
+
+
+def _permuted(value: npt.NDArray[Any], axes: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+    """The value with its axes in that order; as it is if there is none, or if it is a scalar of the learner."""
+    return value.transpose(axes) if value.ndim == len(axes) else value
 
 
 def _own(tree: Any, device: Any) -> Any:

@@ -234,12 +234,17 @@ def test_gradient_of_a_maximum_goes_to_the_first() -> None:
     assert gradient.tolist() == [[[[1, 1, 0], [0, 0, 0]]]]
 
 
-def test_kernels_are_what_only_convolutions_read() -> None:
+def test_parameters_are_kept_as_all_their_readers_want_them() -> None:
     x = InputValue("x", (6, 6, 2))()
     shared, matrix = LearnableParameter("S", (3, 3, 2, 4))(), LearnableParameter("M", (4, 18))()
     own = [Convolution((3, 3), (4,))(w, x) for w in (LearnableParameter("K", (3, 3, 2, 4))(), shared, matrix)]
-    graph = Graph({"y": Plus()(own[0], own[1]), "m": own[2], "e": Exp()(shared)})
-    assert XLA.kernels(graph) == {"K"}
+    y = Plus()(own[0], own[1])
+    products = [
+        Times()(LearnableParameter("W", (5, 6, 6, 4))(), y),
+        Times()(LearnableParameter("V", (5, 6, 6, 2))(), x),
+    ]
+    graph = Graph({"m": own[2], "e": Exp()(shared), "w": products[0], "v": products[1]})
+    assert XLA.kept_axes(graph) == {"K": (2, 3, 1, 0), "W": (1, 2, 0, 3)}
 
 
 def test_values_stay_channels_last_between_convolutions() -> None:
