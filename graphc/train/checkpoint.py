@@ -125,7 +125,8 @@ def _foreign(path: Path, kind: str) -> str:
 
 
 def _unreadable(path: Path, message: str) -> DiagnosticError:
-    hint = "delete it to train anew, or name another file"
+    # nobody is told to delete it: another program may have written it
+    hint = "name another file, or move this one away to train anew" if path.exists() else None
     if was_cut_off(path):
         hint = "a write of it was cut off; the models of earlier epochs, <modelPath>.<epoch>, are whole"
     return DiagnosticError(Diagnostic("GC0702", message, hint=hint))

@@ -503,7 +503,7 @@ CASES = (
           |
         2 | modelPath = "out/model"
           |              ^^^^^^^^^
-          = hint: delete it to train anew, or name another file
+          = hint: name another file, or move this one away to train anew
         """,
         arguments=("run", "m.cntk", "command=Test"),
         files={"out/model": b""},
@@ -516,7 +516,7 @@ CASES = (
           |
         2 | modelPath = "out/model"
           |              ^^^^^^^^^
-          = hint: delete it to train anew, or name another file
+          = hint: name another file, or move this one away to train anew
         """,
         arguments=("run", "m.cntk", "command=Test"),
         files={"out/model": b'\x08\x00\x00\x00\x00\x00\x00\x00{"a": 1}'},
@@ -529,7 +529,7 @@ CASES = (
           |
         2 | modelPath = "out/model"
           |              ^^^^^^^^^
-          = hint: delete it to train anew, or name another file
+          = hint: name another file, or move this one away to train anew
         """,
         arguments=("run", "m.cntk", "command=Test"),
         files={"out/model": b"B\x00C\x00N\x00\x00\x00"},
