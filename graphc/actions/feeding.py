@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +34,12 @@ class Data:
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         return replace(taken, columns=np.array([m.columns for m in found], np.int64)), found
 
+    @cached_property
+    def _is_frames(self) -> bool:
+        return self.reader.is_frames
+
     def _samples(self, minibatch: Minibatch) -> npt.NDArray[np.integer]:
-        if self.reader.is_frames:
+        if self._is_frames:
             return minibatch.sequences
         # All streams have the same lengths (`open_data`): a network without recurrence treats each frame alone.
         starts = next(iter(self.reader.streams.values())).sequence_offsets[minibatch.sequences]
