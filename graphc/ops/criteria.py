@@ -14,7 +14,7 @@ SMALLEST_DIVISOR = 1e-30
 
 
 class Criterion(Op):
-    """Base: two operands with equal samples, one number."""
+    """Base: two operands with equal samples, one of which at least has frames; one number."""
 
     family: ClassVar = "criteria"
     arity: ClassVar = (2, 2)
@@ -24,7 +24,7 @@ class Criterion(Op):
         return result_type((1,), *types).with_axis(None)
 
     def check(self, *types: TensorType) -> None:
-        require_frames(self.names[0], *types)
+        require_frames(self.names[0], *types[:2])
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         return Cost(5.0 * types[0].size, super().cost(result, *types).bytes)

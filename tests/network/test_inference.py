@@ -69,6 +69,7 @@ z = ConvolutionTransposeLayer{4, (3:3), 0} (i)        -> mapDims is 0
 z = Parameter{3000000000, 1}                          -> a dimension is 3e+09
 z = Parameter{2000000000, 2000000000}                 -> which no memory holds
 z = SquareError (Constant{1}, Constant{2})            -> no operand depends on an input
+z = WeightedLogistic (Constant{1}, Constant{1}, ReduceSum (x))   -> no operand depends on an input
 z = WeightedLogistic (x, x, Splice (x : x))           -> expected [1] or the shape of the labels, [3 x *]
 z = Times (Parameter{3, 3}, x, outputRank=-1)         -> outputRank is -1
 y = Input{3, dynamicAxis='a'} ; z = x + y             -> dynamic axes differ: x is [3 x *], y is [3 x a]
