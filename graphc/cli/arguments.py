@@ -20,14 +20,20 @@ class Parser(argparse.ArgumentParser):
         raise DiagnosticError(Diagnostic("GC0005", message, hint=f"{self.prog} --help shows the usage"))
 
 
-def make_parser(command: str, description: str, examples: str) -> Parser:
-    parser = Parser(
+def bare_parser(command: str, description: str, examples: str) -> Parser:
+    """The form of every subcommand's parser; it takes no arguments yet."""
+    return Parser(
         prog=f"graphc {command}",
         description=description,
         epilog="examples:\n" + textwrap.indent(textwrap.dedent(examples).strip(), "  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def make_parser(command: str, description: str, examples: str) -> Parser:
+    """A parser of what names a configuration."""
+    parser = bare_parser(command, description, examples)
     parser.add_argument(
         "arguments",
         nargs="*",

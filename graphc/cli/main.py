@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "train, test and write: execute the commands of a configuration",
     "check": "find what is wrong with configurations, without running them",
     "compile": "show the network, the graph or the code that a configuration becomes",
+    "explain": "what a diagnostic's code means, with an example and how to mend it",
     "cntk": "behave like CNTK's own command line: cntk configFile=FILE key=value …",
 }
 
