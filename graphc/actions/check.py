@@ -35,10 +35,13 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """A network that was built without errors. ``trains``: the command that describes it trains it."""
+    """A network that was built without errors. ``trains``: the command that describes it trains it.
+
+    ``script`` is its BrainScript, none where it was described in another way.
+    """
 
     section: str
-    script: SourceText
+    script: SourceText | None
     network: Network
     trains: bool = False
 
@@ -148,7 +151,6 @@ class _Checker:
         network = self._networks.build(source, self._result.found)
         self._built[id(command)] = network
         self._warn_of_what_cannot_run(network)
-        assert source.script is not None
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
         return network

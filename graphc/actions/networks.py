@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
+from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, did_you_mean
-from graphc.network.build import build_network
+from graphc.network.build import ELEMENTS, build_network
 from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.session import Session
+from graphc.network.simple import build_simple_network
 from graphc.network.text import parse_network
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.syntax.brainscript import IncludePath
@@ -37,24 +39,37 @@ class Networks:
 
         Warnings go to ``found``.
         """
-        if source.builder is not Builder.BRAINSCRIPT:
-            message = f"{source.builder.value} is not implemented yet"
-            raise DiagnosticError(Diagnostic("GC0522", message, source.span, hint="use BrainScriptNetworkBuilder"))
-        assert source.script is not None
-        device = self.settings.device_id
         own = Diagnostics()
         try:
-            return build_network(
-                source.script,
-                precision=self.settings.precision,
-                device_id=device if isinstance(device, int) else -1,
-                trace_level=trace_level,
-                session=self.session,
-                diagnostics=own,
-                includes=IncludePath(self.folders),
-            )
+            match source.builder:
+                case Builder.SIMPLE:
+                    return self._simple(source, own)
+                case Builder.BRAINSCRIPT:
+                    return self._script(source, own, trace_level)
+                case other:
+                    message = f"{other.value} is not implemented yet"
+                    hint = "use BrainScriptNetworkBuilder"
+                    raise DiagnosticError(Diagnostic("GC0522", message, source.span, hint=hint))
         finally:
             found.extend(own.warnings)
+
+    def _script(self, source: NetworkSource, found: Diagnostics, trace_level: int) -> Network:
+        assert source.script is not None
+        device = self.settings.device_id
+        return build_network(
+            source.script,
+            precision=self.settings.precision,
+            device_id=device if isinstance(device, int) else -1,
+            trace_level=trace_level,
+            session=self.session,
+            diagnostics=found,
+            includes=IncludePath(self.folders),
+        )
+
+    def _simple(self, source: NetworkSource, found: Diagnostics) -> Network:
+        assert source.record is not None
+        settings, spans = read_simple_network(source.record)
+        return build_simple_network(settings, ELEMENTS[self.settings.precision], spans, source.span, found)
 
 
 def network_from_text(text: str, values: Mapping[str, npt.NDArray[Any]], path: Path) -> Network:

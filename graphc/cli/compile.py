@@ -83,6 +83,8 @@ def _tree(checked: CheckedNetwork) -> str:
     from graphc.syntax.brainscript import parse_expression  # only this stage needs the parser again
     from graphc.syntax.printer import format_expression
 
+    if checked.script is None:
+        raise DiagnosticError(Diagnostic("GC0005", f"--emit ast shows BrainScript, which {checked.section} is not in"))
     return format_expression(parse_expression(checked.script.strip())) + "\n"
 
 

@@ -33,6 +33,11 @@ def sizes(least: int = 1) -> Kind:
     return Kind("integers, one an epoch", lambda value: Schedule(tuple(_whole(v, least) for v in _several(value))))
 
 
+def integers(least: int) -> Kind:
+    """A list of integers, where ``value*count`` repeats."""
+    return Kind("integers", lambda value: tuple(_whole(v, least) for v in value.array()))
+
+
 def schedule(least: float = -math.inf, below: float = math.inf) -> Kind:
     """A 32-bit number an epoch."""
 
@@ -52,6 +57,13 @@ def choice(*options: str, **synonyms: str) -> Kind:
         return synonyms.get(found, found)
 
     return Kind(f"one of {', '.join(options)}", read)
+
+
+def choices(*options: str) -> Kind:
+    """Several of the options, in any case; no text means the first."""
+    one = choice(*options)
+    read = lambda value: tuple(one.read(v) for v in value.plain_array()) or options[:1]  # noqa: E731
+    return Kind(f"some of {', '.join(options)}", read)
 
 
 def exactly(*options: str) -> Kind:

@@ -13,9 +13,11 @@ from graphc.config.kinds import (
     Kind,
     boolean,
     choice,
+    choices,
     device,
     exactly,
     integer,
+    integers,
     number,
     schedule,
     section,
@@ -245,6 +247,46 @@ FORMAT = (
     Key("precisionFormat", string, "", "width and precision of numbers, as in printf"),
 )
 
+# of a feed-forward network, and those that only networks of other kinds have
+SIMPLE_CRITERIA = ("CrossEntropyWithSoftmax", "SquareError", "Logistic")
+RECURRENT_CRITERIA = ("NoiseContrastiveEstimation", "ClassCrossEntropyWithSoftmax", "SequenceWithSoftmax")
+_OF_RECURRENT = (
+    *("recurrentLayer", "defaultHiddenActivity", "lookupTableOrder", "vocabSize", "nbrClass", "word2cls", "cls2index"),
+    *("noise_number", "streamSizes", "lookupTableOrderSizes", "labelEmbeddingSize", "directConnect", "sparseinput"),
+    *("constForgetGateValue", "constInputGateValue", "constOutputGateValue", "maOrder"),
+    *("forgetGateInitVal", "inputGateInitVal", "outputGateInitVal"),
+)
+
+SIMPLE_NETWORK = (
+    Key("layerSizes", integers(1), (100,), "dimensions of the input, of every hidden layer and of the output"),
+    Key(
+        "trainingCriterion",
+        choice(*SIMPLE_CRITERIA, *RECURRENT_CRITERIA),
+        REQUIRED,
+        "what training makes small",
+    ),
+    Key(
+        "evalCriterion",
+        choice("ClassificationError", *SIMPLE_CRITERIA, *RECURRENT_CRITERIA, errorPrediction="ClassificationError"),
+        REQUIRED,
+        "what is reported beside it",
+    ),
+    Key(
+        "layerTypes",
+        choices("Sigmoid", "Tanh", "RectifiedLinear", "None"),
+        ("Sigmoid",),
+        "nonlinearity of each hidden layer; the last holds for all others",
+    ),
+    Key("initValueScale", number(), 1.0, "weights are drawn this many times as wide"),
+    Key("uniformInit", boolean, True, "draw weights from a uniform distribution, not a normal one"),
+    Key("applyMeanVarNorm", boolean, False, "give the features mean 0 and variance 1"),
+    Key("needPrior", boolean, False, "output the logarithm of the likelihood: scores less those of the labels' shares"),
+    Key("addDropoutNodes", boolean, False, "drop out elements of every hidden layer"),
+    *_no_effect(string, "kind of the network; SIMPLENET, feed-forward, is there", "rnnType"),
+    *_no_effect(string, "read from the files of older programs only", "outputLayerSize"),
+    *_no_effect(string, "recurrent networks only", *_OF_RECURRENT),
+)
+
 SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "root": ROOT,
     "train": TRAIN,
@@ -254,6 +296,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "reader": READER,
     "input": INPUT,
     "format": FORMAT,
+    "SimpleNetworkBuilder": SIMPLE_NETWORK,
 }
 
 # what a section of each kind may hold for the sections inside it, which look outward

@@ -17,7 +17,7 @@ from graphc.syntax import ast
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
 from graphc.syntax.cache import cached_expression, cached_parse
 
-_ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
+ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
 
 
 def build_network(
@@ -60,7 +60,7 @@ def _build(
     includes: IncludePath | None,
 ) -> Network | None:
     program = _program(text, includes)
-    builder = NetworkBuilder(_ELEMENTS[precision], session, diagnostics)
+    builder = NetworkBuilder(ELEMENTS[precision], session, diagnostics)
     settings = {"precision": precision, "deviceId": float(device_id), "traceLevel": float(trace_level)}
     evaluator = Evaluator(load_library(), builder, settings=settings, write=session.write)
     try:

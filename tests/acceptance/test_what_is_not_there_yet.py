@@ -36,7 +36,13 @@ CASES = {
     "operation": (NETWORK.format("LambdaRank (features, labels, features)"), TEXT, "error", "GC0401", "LambdaRank"),
     "saved model": (NETWORK.format("BS.Network.Load ('m').z"), TEXT, "error", "GC0401", "BS.Network.Load"),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
-    "SimpleNetworkBuilder": ("SimpleNetworkBuilder = [ layerSizes = 2:2 ]", TEXT, "error", "GC0522", "SimpleNetwork"),
+    "rnnType": (
+        "SimpleNetworkBuilder = [ rnnType = LSTM ; layerSizes = 2:2 ]",
+        TEXT,
+        "error",
+        "GC0522",
+        "rnnType LSTM",
+    ),
     "NDL": ("NDLNetworkBuilder = [ run = ndl ]", TEXT, "error", "GC0522", "NDL"),
 }
 
