@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "find what is wrong with configurations, without running them",
     "compile": "show the network, the graph or the code that a configuration becomes",
     "explain": "what a diagnostic's code means, with an example and how to mend it",
+    "help": "about a function, an operation, a configuration key or a section: help NAME",
     "cntk": "behave like CNTK's own command line: cntk configFile=FILE key=value …",
 }
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help") or arguments == ["help"]:
         print(help_text(), end="")
         return 0 if arguments else 2
     if arguments[0] == "--version":

@@ -1,0 +1,206 @@
+"""``graphc help``: the library's functions, the operations and the configuration's keys, each from its one source."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+import graphc.ops  # noqa: F401  (fills the registry)
+from graphc.cli import library_pages
+from graphc.cli.arguments import Parser, bare_parser
+from graphc.config.schema import SECTIONS, Key, Support
+from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from graphc.ir import Op
+from graphc.ir.node import registered_names
+from graphc.network.operations import CNTK_OPERATIONS
+from graphc.network.special import network_operator
+from graphc.syntax.configuration_records import REQUIRED
+
+# other names that a section of each kind goes by
+_SECTION_NAMES = {"optimizer": "SGD", "cvreader": "reader", "eval": "test"}
+_SUPPORT = {
+    Support.USED: "",
+    Support.NO_EFFECT: "no effect in graphc",
+    Support.PLANNED: "not implemented yet: ignored, with a warning",
+}
+
+
+def parser() -> Parser:
+    made = bare_parser(
+        "help",
+        "Tell about a function of the library, an operation, a configuration key, or the keys of a section.",
+        """
+        graphc help DenseLayer            a function: signature and what it does
+        graphc help BS.Loop               the functions of a group
+        graphc help Convolution           an operation, its inputs and attributes
+        graphc help SGD.momentumPerMB     a key: type, default, meaning
+        graphc help SGD                   the keys of a section
+        """,
+    )
+    made.add_argument("names", nargs="*", metavar="NAME", help="what to tell about; nothing shows all commands")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    print("\n\n".join(page for name in options.names for page in pages(name)))
+    return 0
+
+
+def pages(name: str) -> list[str]:
+    """Everything that goes by the name; raises `DiagnosticError` where nothing does."""
+    sources: tuple[Callable[[str], Iterator[str]], ...] = (_functions, _operations, _sections, _keys)
+    found = [page for source in sources for page in source(name)]
+    if not found:
+        otherwise = "graphc help BS lists groups of functions, graphc help SGD the keys of a section"
+        raise DiagnosticError(Diagnostic("GC0005", f"nothing is called {name}", hint=_suggestion(name) or otherwise))
+    return found
+
+
+def _suggestion(name: str) -> str | None:
+    section, dot, _ = name.rpartition(".")
+    kind = _section(section) if dot else None
+    if kind is not None:
+        return did_you_mean(name, [f"{section}.{key.name}" for key in SECTIONS[kind]])
+    names = {n for n in library_pages.library() if not n.rpartition(".")[2].startswith("_")}
+    names |= {n.rpartition(".")[2] for n in names} | {*registered_names(), *SECTIONS}
+    names |= {key.name for keys in SECTIONS.values() for key in keys}
+    return did_you_mean(name, sorted(names))
+
+
+# --- functions and operations
+
+
+def _functions(name: str) -> Iterator[str]:
+    found = library_pages.find(name)
+    if found:
+        more = f"\n  see also {', '.join(e.name for e in found[1:])}" if found[1:] else ""
+        yield library_pages.page(found[0]) + more
+
+
+def _operations(name: str) -> Iterator[str]:
+    cls = network_operator(name)
+    if cls is not None and cls.names:
+        yield operation_page(cls)
+    elif name.lower() in {n.lower() for n in CNTK_OPERATIONS}:
+        yield f"{name}: an operation of CNTK that is not implemented yet"
+
+
+def operation_page(cls: type[Op]) -> str:
+    """The manual page of an operation: its docstring between its form and its attributes."""
+    operands = list(cls.operands)
+    least, most = cls.arity
+    shown = [o if i < max(least, 1) else f"[{o}]" for i, o in enumerate(operands)]
+    form = f"{cls.names[0]} ({', '.join(shown)}{', …' if most is None else ''})"
+    lines = [f"operation {form if operands else cls.names[0]}"]
+    if cls.names[1:]:
+        lines.append(f"  also called {', '.join(cls.names[1:])}")
+    text = re.sub(r"``?([^`]+)``?", r"\1", inspect.getdoc(cls) or "")
+    lines += [f"  {line}".rstrip() for line in text.splitlines()]
+    attributes = [f"    {line}" for line in _attributes(cls)]
+    return "\n".join([*lines, *(["  attributes:", *attributes] if attributes else [])])
+
+
+def _attributes(cls: type[Op]) -> Iterator[str]:
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
+    for field, author in cls.attribute_names().items():
+        default = fields[field].default
+        kind = _kind_in_words(str(fields[field].type))
+        yield f"{author}: {kind}" + ("" if default is dataclasses.MISSING else f", default {_value(default)}")
+
+
+def _kind_in_words(annotation: str) -> str:
+    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "text", "Shape": "shape"}
+    kinds |= {
+        "tuple[int, ...]": "integers",
+        "tuple[float, ...]": "numbers",
+        "tuple[bool, ...]": "true or false, several",
+    }
+    return kinds.get(annotation.removesuffix(" | None"), annotation)
+
+
+# --- sections and keys
+
+
+def _section(name: str) -> str | None:
+    folded = _SECTION_NAMES.get(name.lower(), name).lower()
+    return next((kind for kind in SECTIONS if kind.lower() == folded), None)
+
+
+def _sections(name: str) -> Iterator[str]:
+    kind = _section(name)
+    if kind is None:
+        return
+    keys = SECTIONS[kind]
+    width = max(len(key.name) for key in keys if key.support is Support.USED)
+    yield "\n".join(
+        [
+            f"keys of {_title(kind)}:",
+            *(f"  {key.name:{width}}  {key.meaning}" for key in keys if key.support is Support.USED),
+            *_others(keys, Support.PLANNED),
+            *_others(keys, Support.NO_EFFECT),
+        ]
+    )
+
+
+def _others(keys: tuple[Key, ...], support: Support) -> Iterator[str]:
+    names = [key.name for key in keys if key.support is support]
+    if names:
+        yield f"{_SUPPORT[support]}:"
+        yield from textwrap.wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
+
+
+def _keys(name: str) -> Iterator[str]:
+    section, dot, key = name.rpartition(".")
+    kinds = [_section(section)] if dot else list(SECTIONS)
+    found: dict[Key, list[str]] = {}
+    for kind in kinds:
+        for entry in SECTIONS[kind] if kind else ():
+            if entry.name.lower() == key.lower():
+                found.setdefault(entry, []).append(kind or "")
+    for entry, of in found.items():
+        yield _key_page(entry, of)
+
+
+def _key_page(key: Key, kinds: list[str]) -> str:
+    default = "required" if key.default is REQUIRED else f"default {_value(key.default)}"
+    if key.default is None:
+        default = "no default"
+    lines = [
+        f"{key.name}: a key of {', '.join(map(_title, kinds))}",
+        f"  {key.meaning}",
+        f"  {key.kind.name}; {default}",
+    ]
+    if not key.own:
+        lines.append("  looked for in the section, then in those around it")
+    return "\n".join([*lines, *([f"  {_SUPPORT[key.support]}"] if _SUPPORT[key.support] else [])])
+
+
+def _title(kind: str) -> str:
+    if kind == "root":
+        return "the root"
+    return f"{kind} commands" if kind in ("train", "test", "write") else f"{kind} sections"
+
+
+def _value(value: Any) -> str:
+    """A default as an author writes it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ":".join(map(_value, value)) or "none"
+        case Enum():
+            return str(value.value)
+        case "" | " ":
+            return f'"{value}"'
+        case _:
+            return str(value)
