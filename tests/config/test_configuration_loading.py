@@ -246,19 +246,18 @@ def test_any_text_is_read_or_diagnosed(text):
     ["[" * 5000 + "]" * 5000, " " * 100000, "a=" + "\n" * 50000, "BrainScriptNetworkBuilder={" + "/*" * 50000 + "}"],
 )
 def test_long_nonsense_takes_no_long_time(text):
-    start = time.perf_counter()
+    # of the processor: others may be busy beside this test
+    start = time.process_time()
     with contextlib.suppress(DiagnosticError):
         configuration_from_text(f"x = 1\n{text}")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_thousand_lines_load_at_once():
     section = "".join(f"  key{i} = $root$/{i} # comment\n" for i in range(48))
     text = "root = /r\n" + "".join(f"S{i} = [\n{section}]\n" for i in range(20))
-    best = 1.0
-    for _ in range(3):
-        start = time.perf_counter()
-        root = configuration_from_text(text)
-        assert root.record("S19").string("key47") == "/r/47"
-        best = min(best, time.perf_counter() - start)
-    assert best < 0.15
+    start = time.process_time()
+    root = configuration_from_text(text)
+    assert root.record("S19").string("key47") == "/r/47"
+    # 0.02 s; a second for what grows with the square of the lines
+    assert time.process_time() - start < 1
