@@ -192,13 +192,16 @@ class TrainingStep:
 
     def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
         """The state after ``count`` minibatches from ``first``, which must be where the state stands. Asynchronous."""
-        carry, tally, k = state.carry, state.tally, self.minibatches_per_dispatch
-        full = epoch.minibatches.counts == epoch.minibatches.capacity
+        carry, tally = state.carry, state.tally
+        is_full = epoch.minibatches.counts == epoch.minibatches.capacity
         at, end = first, first + count
         while at < end:
-            together = k if at + k <= end and full[at : at + k].all() else 1
-            program = self._program(together, bool(full[at]))
-            carry, tally = program(carry, tally, state.fixed, columns, epoch.tables)
+            together = self._together(is_full[at:end])
+            arguments = carry, tally, state.fixed, columns, epoch.tables
+            if together > 1:
+                carry, tally = self._loop(*arguments, together)
+            else:
+                carry, tally = (self._full if is_full[at] else self._partial)(*arguments)
             at += together
         return replace(state, carry=carry, tally=tally)
 
@@ -206,27 +209,38 @@ class TrainingStep:
         """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
         return Totals.read(self.roots, state.tally.sums, state.tally.first_bad)
 
-    def _program(self, together: int, full: bool) -> _Program:
-        if (together, full) not in self._programs:
-            body = partial(self._repeated, together, full)
-            self._programs[together, full] = self.engine.jit(body, self.graph, self.device, donate=(0,))
-        return self._programs[together, full]
+    def _together(self, is_full: npt.NDArray[np.bool_]) -> int:
+        """How many of the minibatches that come next go into one dispatch."""
+        following = is_full[: self.minibatches_per_dispatch]
+        return max(len(following) if following.all() else int(following.argmin()), 1)
 
     @cached_property
-    def _programs(self) -> dict[tuple[int, bool], _Program]:
-        return {}
+    def _full(self) -> _Program:
+        return self._staged(partial(self._step, True))
 
-    def _repeated(
-        self, together: int, full: bool, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any
+    @cached_property
+    def _partial(self) -> _Program:
+        return self._staged(partial(self._step, False))
+
+    @cached_property
+    def _loop(self) -> _Program:
+        return self._staged(self._steps)
+
+    def _staged(self, body: _Program) -> _Program:
+        return self.engine.jit(body, self.graph, self.device, donate=(0,))
+
+    def _steps(
+        self, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any, count: Any
     ) -> tuple[_Carry, _Tally]:
-        step = partial(self._step, full, fixed=fixed, columns=columns, tables=tables)
-        if together == 1:
-            return step(carry, tally)
-        # a loop even where it is slow: unrolled, XLA would fuse across steps and round otherwise
-        return jax.lax.scan(lambda c, _: (step(*c), None), (carry, tally), None, length=together)[0]
+        """So many full minibatches; a loop, because unrolled XLA would fuse across steps and round otherwise."""
+
+        def step(_: Any, state: tuple[_Carry, _Tally]) -> tuple[_Carry, _Tally]:
+            return self._step(True, *state, fixed, columns, tables)
+
+        return jax.lax.fori_loop(0, count, step, (carry, tally))
 
     def _step(
-        self, full: bool, carry: _Carry, tally: _Tally, *, fixed: Any, columns: Any, tables: Any
+        self, full: bool, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any
     ) -> tuple[_Carry, _Tally]:
         at = tally.at
         feeds = take(columns, tables["indices"][at])
