@@ -125,8 +125,11 @@ class Model:
         if name not in inputs:
             message = f"the input {name} {node.type} is missing"
             raise DiagnosticError(Diagnostic("GC0608", message, node.span, hint=f"pass {name}=array"))
-        dtype = np.dtype(node.type.element.value)
-        value = np.asarray(inputs[name], dtype)
+        try:
+            value = np.asarray(inputs[name], node.type.element.value)
+        except (TypeError, ValueError) as error:
+            message = f"the input {name} is no array of numbers: {error}"
+            raise DiagnosticError(Diagnostic("GC0609", message, node.span)) from error
         shape = array_shape(node.type, len(value) if value.ndim else 0)
         if value.ndim == 0 or value.size != np.prod(shape):
             wanted = ", ".join(("samples", *map(str, shape[1:])))

@@ -70,6 +70,8 @@ def test_the_summary_counts_the_parameters() -> None:
     [
         (lambda m: m(m.init()), "the input x [3 x *] is missing"),
         (lambda m: m(m.init(), x=np.zeros((2, 4))), "the input x has shape (2, 4), expected (samples, 3)"),
+        (lambda m: m(m.init(), x="abc"), "the input x is no array of numbers"),
+        (lambda m: m(m.init(), x=[[1, 2, 3], [4]]), "the input x is no array of numbers"),
         (lambda m: m(m.init(), y=np.zeros((2, 3))), "the network has no input y"),
         (lambda m: m(m.init(), nodes="Z2", x=np.zeros((2, 3))), "the network has no node Z2"),
         (lambda m: m({}, x=np.zeros((2, 3))), "the parameter W is missing"),
