@@ -77,6 +77,7 @@ CODES: dict[str, str] = {
     "GC0414": "not a network",
     "GC0415": "no criterion to train or node to evaluate",
     "GC0416": "node that is no scalar cannot be scored",
+    "GC0417": "model that cannot be loaded, cloned or edited like this",
     "GC0501": "required parameter missing",
     "GC0502": "configuration value of the wrong type",
     "GC0503": "configuration value out of its range",

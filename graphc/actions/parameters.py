@@ -4,23 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Graph
-from graphc.network.network import Network
+from graphc.ir.layout import array_shape
+from graphc.network.network import Network, NetworkNode
 from graphc.ops.sources import LearnableParameter
+from graphc.train.checkpoint import load_model
 from graphc.train.initialise import Gaussian, initialise
 
 Values = dict[str, npt.NDArray[Any]]
 
 
 def initial_values(network: Network, seed: int, generator: str, gaussian: str = "ziggurat") -> Values:
-    """First values of every parameter of the network, constants and state included."""
-    roots = {n.name: replace(n.op, name=n.name)() for n in network if isinstance(n.op, LearnableParameter)}
-    return initialise(Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax", cast(Gaussian, gaussian))
+    """First values of every parameter of the network, constants and state included.
+
+    Those of loaded parameters are read from their model files; raises `DiagnosticError`.
+    """
+    nodes = [n for n in network if isinstance(n.op, LearnableParameter)]
+    found = _stored_values([n for n in nodes if n.stored])
+    pending = [n for n in nodes if not n.stored]
+    while pending:
+        # a copy is drawn under the name of its original, which may be there too: one of each name at a time
+        batch = {_drawn_as(n): n for n in reversed(pending)}
+        roots = {name: replace(n.op, name=name)() for name, n in batch.items() if isinstance(n.op, LearnableParameter)}
+        values = initialise(
+            Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax", cast(Gaussian, gaussian)
+        )
+        found |= {n.name: values[name] for name, n in batch.items()}
+        pending = [n for n in pending if n is not batch[_drawn_as(n)]]
+    return {n.name: found[n.name] for n in nodes}
+
+
+def _drawn_as(node: NetworkNode) -> str:
+    return (node.original or node).name
+
+
+def _stored_values(nodes: list[NetworkNode]) -> Values:
+    models: dict[str, Mapping[str, npt.NDArray[Any]]] = {}
+    found: Values = {}
+    for node in nodes:
+        assert node.stored is not None and node.type is not None
+        path, name = node.stored.path, node.stored.name
+        if path not in models:
+            models[path] = load_model(Path(path)).values
+        value = models[path].get(name)
+        if value is None or value.shape != array_shape(node.type):
+            shape = "no values" if value is None else f"values of shape {value.shape}"
+            message = f"the model {path} holds {shape} for {name}, not {array_shape(node.type)}"
+            raise DiagnosticError(Diagnostic("GC0706", message, node.span))
+        found[node.name] = value
+    return found
 
 
 def completed(values: Mapping[str, npt.NDArray[Any]], graph: Graph) -> Values:

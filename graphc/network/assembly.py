@@ -43,6 +43,14 @@ class Assembly:
             self._attempt(lambda name=name: self._group(name))
         for name in names:
             self._attempt(lambda name=name: self._member(name))
+        self._finish()
+
+    def run_from(self, roots: Iterable[NetworkNode]) -> None:
+        """Put the network together from these nodes instead of the record's members."""
+        self._work.extend(roots)
+        self._finish()
+
+    def _finish(self) -> None:
         while self._work:
             self._add(self._work.popleft())
         if self._failed:

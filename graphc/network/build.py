@@ -38,7 +38,9 @@ def build_network(
     network = own.keep(lambda: _build(text, precision, device_id, trace_level, session, own, includes))
     diagnostics.extend(own.found)
     own.raise_errors()
-    assert network is not None
+    if network is None:
+        # nothing is wrong but that a model file is not there yet, of which there is a warning
+        raise DiagnosticError
     return network
 
 

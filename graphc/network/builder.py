@@ -7,26 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import graphc.ops  # noqa: F401  (fills the registry)
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Span, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Span, did_you_mean, placing
+from graphc.files import why
 from graphc.ir import DEFAULT_AXIS, ElementType, Op, ShapeError, Storage, check_arity
 from graphc.ir.node import registered_names
-from graphc.network import parameters, reading
+from graphc.network import explain, parameters, reading
 from graphc.network.assembly import Assembly
+from graphc.network.cloning import clone_function
+from graphc.network.editing import edited_roots
 from graphc.network.inference import known_type
 from graphc.network.network import Network, NetworkNode
 from graphc.network.operations import CNTK_OPERATIONS
+from graphc.network.saved import loaded_network
 from graphc.network.session import Session
 from graphc.network.special import AxisSource, Delay, network_operator
 from graphc.ops.sources import InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe
-
-# object → the function of the library that makes it, which is what authors write
-_NOT_YET = {
-    "ComputationNetworkFromFile": "BS.Network.Load",
-    "ComputationNetworkWithEdits": "BS.Network.Edit",
-    "CloneFunctionConfigLambda": "BS.Network.CloneFunction",
-}
 
 
 class NetworkBuilder:
@@ -35,8 +32,10 @@ class NetworkBuilder:
     ``assembled`` are the networks as far as they could be put together, those with errors included.
     """
 
-    types = frozenset({"ComputationNode", "ComputationNetwork", *_NOT_YET})
-    empty_path_types = frozenset({"ComputationNode", "ComputationNetwork", *_NOT_YET})
+    empty_path_types = frozenset(
+        {"ComputationNode", "ComputationNetwork", "ComputationNetworkFromFile", "ComputationNetworkWithEdits"}
+    )
+    types = empty_path_types | {"CloneFunctionConfigLambda"}
 
     def __init__(self, element: ElementType, session: Session, diagnostics: Diagnostics) -> None:
         self.element = element
@@ -68,12 +67,18 @@ class NetworkBuilder:
         return self._enter(NetworkNode(path, op, _checked(op, list(inputs), span), span))
 
     def create(self, type_name: str, record: HostRecord, path: str, span: Span) -> Any:
-        if type_name == "ComputationNode":
-            return self._node(record, path, span)
-        if type_name == "ComputationNetwork":
-            return self._network(record)
-        message = f"{_NOT_YET[type_name]} is not implemented yet"
-        raise DiagnosticError(Diagnostic("GC0401", message, span))
+        match type_name:
+            case "ComputationNode":
+                return self._node(record, path, span)
+            case "ComputationNetwork":
+                return self._network(record)
+            case "ComputationNetworkFromFile":
+                return self._loaded(record)
+            case "ComputationNetworkWithEdits":
+                return self._edited(record, span)
+            case _:
+                assert type_name == "CloneFunctionConfigLambda", type_name
+                return clone_function(record, span, self._links, self._enter)
 
     # --- nodes
 
@@ -126,14 +131,47 @@ class NetworkBuilder:
     # --- networks
 
     def _network(self, record: HostRecord) -> Network:
+        return self._assembled(record, Assembly.run)
+
+    def _edited(self, record: HostRecord, span: Span) -> Network:
+        roots = edited_roots(record, span, self._links)
+        return self._assembled(record, lambda assembly: assembly.run_from(roots))
+
+    def _assembled(self, record: HostRecord, run: Callable[[Assembly], None]) -> Network:
         network = Network(self.element)
         self.assembled.append(network)
         assembly = Assembly(network, record, self.diagnostics, self._implicit, self._links)
-        assembly.run()
+        run(assembly)
         for node, axis in self._axes.items():
             if node in assembly.added and isinstance(node.op, InputValue):
                 node.op = dataclasses.replace(node.op, axis=axis.name)
         return network
+
+    def _loaded(self, record: HostRecord) -> Network:
+        path, place = reading.scalar(record, "pathName", str, ""), record.own_span("pathName")
+        try:
+            with placing(place):
+                network = loaded_network(self.session.model_text(path), path)
+        except OSError as error:
+            raise DiagnosticError(self._unreadable(path, error, place)) from None
+        if network.element is not self.element:
+            message = f"the model {path} holds {network.element.value}, this network {self.element.value}"
+            hint = "the root's precision says which: float or double"
+            raise DiagnosticError(Diagnostic("GC0417", message, place, hint=hint))
+        axes = {node.name: node for node in network if isinstance(node.op, AxisSource)}
+        for node in network.inputs:
+            if isinstance(node.op, InputValue) and node.op.axis in axes:
+                self._axes[node] = axes[node.op.axis]
+        return network
+
+    def _unreadable(self, path: str, error: OSError, place: Span) -> Diagnostic:
+        missing = isinstance(error, FileNotFoundError)
+        if self.session.files_required:
+            reason = "does not exist" if missing else f"cannot be read: {why(error)}"
+            return Diagnostic("GC0001", f"model file {path} {reason}", place)
+        # what runs before may write it
+        message = f"the model file {path} {'does not exist yet' if missing else 'cannot be read'}"
+        return explain.warning("GC0526", f"{message}, so this network is not checked", place)
 
     def _links(self, node: NetworkNode) -> list[NetworkNode]:
         """What a node needs in the network: its inputs, attached now if they were deferred, and its axis."""

@@ -19,12 +19,21 @@ def operation_name(op: Op) -> str:
     return op.names[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the values of a loaded parameter are: in a model file, under the name that it has there."""
+
+    path: str
+    name: str
+
+
 @dataclass(eq=False)
 class NetworkNode:
     """An operation with a name.
 
     ``type`` is what is known so far, none while nothing is, and complete once inference has run. ``span`` is the
-    expression that made the node; ``tags`` are the groups that it asked for itself.
+    expression that made the node; ``tags`` are the groups that it asked for itself. The first values of a parameter are
+    those in the model file that ``stored`` names, or those of ``original``, or else drawn.
     """
 
     name: str
@@ -33,6 +42,8 @@ class NetworkNode:
     span: Span | None = None
     tags: tuple[str, ...] = ()
     type: TensorType | None = None
+    stored: Stored | None = None
+    original: NetworkNode | None = None
 
     @property
     def operation(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
@@ -129,9 +129,13 @@ def tags(record: HostRecord) -> tuple[str, ...]:
 
 def operands(value: Any, operation: str, span: Span) -> list[NetworkNode]:
     """The nodes in ``inputs``: one, or an array of them, forced from left to right."""
-    found = value.elements() if isinstance(value, ArrayValue) else [value]
+    return operands_of(value.elements() if isinstance(value, ArrayValue) else [value], operation, span)
+
+
+def operands_of(found: Sequence[Any], operation: str, span: Span) -> list[NetworkNode]:
+    """The values as nodes, which all of them must be."""
     for index, item in enumerate(found, 1):
         if not isinstance(item, NetworkNode):
             message = f"input {index} of {operation} is {describe(item)}, not a node"
             raise DiagnosticError(Diagnostic("GC0404", message, span))
-    return found
+    return list(found)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graphc.ir import ElementType
+from graphc.network.network import Network
+from graphc.network.saved import read_model_text
+from graphc.network.text import format_network
 
 
 def read_parameter_file(path: str) -> str:
@@ -28,8 +31,22 @@ class Session:
     # where the language's `Print` goes
     write: Callable[[str], None] = lambda line: None
     _seeds: dict[ElementType, int] = field(default_factory=dict)
+    # networks that commands of this run are going to save, by the file
+    _promised: dict[Path, Network] = field(default_factory=dict)
 
     def next_seed(self, element: ElementType) -> int:
         """Seed of the next randomly initialised parameter; the first is 1."""
         self._seeds[element] = self._seeds.get(element, 0) + 1
         return self._seeds[element]
+
+    def promise(self, path: str, network: Network) -> None:
+        """The file will hold this network, whether it exists already or not."""
+        self._promised[Path(path)] = network
+
+    def model_text(self, path: str) -> str:
+        """Text of the network in a model file; raises `OSError` or `DiagnosticError`."""
+        file = Path(path)
+        # `model.3` is what `model` was after the third epoch
+        final = file.with_suffix("") if file.suffix[1:].isdigit() else file
+        network = self._promised.get(file) or self._promised.get(final)
+        return read_model_text(file) if network is None else format_network(network)
