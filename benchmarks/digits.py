@@ -1,24 +1,32 @@
 """Training epochs of models/digits against the same networks written by hand in JAX (benchmarks/plain_jax.py).
 
-    python -m benchmarks.digits [mlp convnet …]
+    python -m benchmarks.digits [mlp convnet …] [--torch PYTHON]
 
-graphc runs the real file, with its reader, schedules, metrics, progress reports and checkpoints; its time of an epoch
-is the one it reports. After each of its epochs the hand-written loop trains one on the same images in the same process,
-under the same allocator settings, so both see the same machine. The ratio is throughput of graphc over theirs, of five
-pairs of equally many epochs; above 1 graphc is faster.
+graphc runs the real file, with its reader, schedules, metrics and progress reports; its time of an epoch is the one it
+reports, in which the checkpoint that follows is not counted. After each of its epochs the hand-written loop trains one
+on the same images in the same process, so both see the same machine. Where torch can be imported, or with an
+interpreter that can, PyTorch trains one too, in a process of its own (benchmarks/plain_torch.py). All run under the
+allocator settings of graphc unless GRAPHC_MALLOC=0 leaves the allocator alone.
+
+A pair is equally many epochs of both. The ratio is throughput of graphc over theirs, above 1 graphc is faster: the
+median of the pairs and the second least and second most, which enclose the true median with 98 % confidence.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import io
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from graphc.actions.events import EpochFinished, Event
 from graphc.actions.run import run
@@ -35,7 +43,7 @@ import numpy as np  # noqa: E402
 from benchmarks import plain_jax  # noqa: E402
 
 MODELS = Path(__file__).parents[1] / "models" / "digits"
-PAIRS, WARM_UP = 5, 3
+PAIRS, WARM_UP = 10, 3
 # epochs of a pair: long enough for a clock, short enough for a benchmark
 EPOCHS = {"logistic": 20, "mlp": 20, "convnet": 5}
 BATCH = 32
@@ -73,6 +81,23 @@ def plain(name: str) -> Train:
     return epoch
 
 
+@contextmanager
+def torch(python: str, name: str) -> Iterator[Train]:
+    """An epoch of PyTorch in another process: its seconds."""
+    script = str(Path(__file__).parent / "plain_torch.py")
+    with subprocess.Popen([python, script, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        asked, told = worker.stdin, worker.stdout
+        assert asked is not None and told is not None
+
+        def epoch(number: int) -> float:
+            asked.write(f"{number}\n")
+            asked.flush()
+            return float(told.readline())
+
+        yield epoch
+        asked.close()
+
+
 @dataclass
 class Interleaved:
     """Watches a run and lets the others train an epoch after each of its epochs."""
@@ -88,10 +113,13 @@ class Interleaved:
             self.seconds.setdefault(name, []).append(train(event.epoch))
 
 
-def measure(name: str) -> None:
+def measure(name: str, python: str | None) -> None:
     epochs = WARM_UP + PAIRS * EPOCHS[name]
-    watcher = Interleaved({"plain JAX": plain(name)})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        others = {"plain JAX": plain(name)}
+        if python is not None:
+            others["PyTorch"] = stack.enter_context(torch(python, name))
+        watcher = Interleaved(others)
         overrides = ["command=Train", f"OutputDir={folder}", "stderr=", f"Train=[SGD=[maxEpochs={epochs}]]"]
         file = str(MODELS / f"{name}.cntk")
         experiment = read_experiment(load_configuration([file], overrides, presets=default_presets(file)))
@@ -99,23 +127,31 @@ def measure(name: str) -> None:
     ours = blocks(watcher.seconds.pop("graphc"), name)
     for other, seconds in watcher.seconds.items():
         theirs = blocks(seconds, name)
-        ratios = [t / o for o, t in zip(ours, theirs, strict=True)]
+        ratios = sorted(t / o for o, t in zip(ours, theirs, strict=True))
         epoch = statistics.median(ours) / EPOCHS[name] * 1e3, statistics.median(theirs) / EPOCHS[name] * 1e3
         print(
-            f"{name:9} graphc / {other:10} {statistics.median(ratios):.2f}  [{min(ratios):.2f} … {max(ratios):.2f}]"
-            f"   {epoch[0]:.1f} ms against {epoch[1]:.1f} ms an epoch"
+            f"{name:9} graphc / {other:10} {statistics.median(ratios):.2f}  [{ratios[1]:.2f} … {ratios[-2]:.2f}]"
+            f"   {epoch[0]:.1f} ms against {epoch[1]:.1f} ms an epoch",
+            flush=True,
         )
 
 
 def blocks(seconds: list[float], name: str) -> list[float]:
+    """Seconds of each pair's epochs."""
     kept, size = seconds[WARM_UP:], EPOCHS[name]
     return [sum(kept[i : i + size]) for i in range(0, len(kept), size)]
 
 
-def main(arguments: list[str]) -> Any:
-    print("5 interleaved pairs, median [least … most]; the allocator is set as graphc sets it for both")
-    for name in arguments or ["mlp", "convnet"]:
-        measure(name)
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.digits")
+    parser.add_argument("models", nargs="*", default=["mlp", "convnet"], metavar="MODEL", help="mlp, convnet, logistic")
+    parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that can import torch")
+    options = parser.parse_args(arguments)
+    python = options.torch or (sys.executable if importlib.util.find_spec("torch") else None)
+    allocator = "as it is" if os.environ.get("GRAPHC_MALLOC") == "0" else "set as graphc sets it"
+    print(f"{PAIRS} interleaved pairs, median [second least … second most]; the allocator is {allocator} in every row")
+    for name in options.models:
+        measure(name, python)
 
 
 if __name__ == "__main__":
