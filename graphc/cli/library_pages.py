@@ -92,11 +92,28 @@ def entries(members: tuple[ast.Member, ...], prefix: str = "") -> Iterator[Entry
     """The members and those of the groups among them."""
     previous: Entry | None = None
     for member in members:
+        if not prefix and _is_part(member):
+            continue
+        member = _whole(member)
         entry = Entry(prefix + member.name, member, member.doc or _shared(previous, member))
         yield entry
         if isinstance(member.value, ast.Record):
             yield from entries(member.value.members, f"{entry.name}.")
         previous = entry
+
+
+def _is_part(member: ast.Member) -> bool:
+    """Whether the library has the record only to fill a group from another file, as ``RNNs = _RNNs``."""
+    return member.name.startswith("_") and isinstance(member.value, ast.Record)
+
+
+def _whole(member: ast.Member) -> ast.Member:
+    """The member; with its record in place where that is in another file."""
+    if isinstance(member.value, ast.Name) and member.value.name.startswith("_"):
+        for part in load_library().members:
+            if part.name == member.value.name and _is_part(part):
+                return ast.Member(member.name, part.value, member.name_span, member.doc)
+    return member
 
 
 def _shared(previous: Entry | None, member: ast.Member) -> str:
