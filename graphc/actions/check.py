@@ -24,10 +24,9 @@ from graphc.config.reading import as_warnings, is_undefined
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
 from graphc.network.build import build_network, check_definitions
-from graphc.network.explain import unlowered_recurrence
+from graphc.network.explain import uncomputed, unlowered_recurrence
 from graphc.network.network import Network
 from graphc.network.session import Session
-from graphc.ops.statistics import InvStdDev, Mean
 from graphc.syntax.configuration import ConfigurationRecord
 
 Write = Callable[[str], None]
@@ -156,15 +155,10 @@ class _Checker:
         return network
 
     def _warn_of_what_cannot_run(self, network: Network) -> None:
-        """Operators that the network can hold and no backend can compute: delays, and statistics of the data."""
+        """Operators that the network can hold and no backend can compute: delays, and those without a value."""
         delay = next((node for node in network if node.is_delay), None)
-        if delay is not None:
-            self._result.found.add(replace(unlowered_recurrence(delay), severity=Severity.WARNING))
-        precomputed = next((node for node in network if isinstance(node.op, Mean | InvStdDev)), None)
-        if precomputed is not None:
-            message = f"{precomputed.operation}, a statistic of the training data, is not computed yet"
-            warning = Diagnostic("GC0802", message, precomputed.span, severity=Severity.WARNING)
-            self._result.found.add(warning)
+        found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
+        self._result.found.extend(replace(d, severity=Severity.WARNING) for d in found if d is not None)
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""

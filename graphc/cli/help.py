@@ -18,7 +18,7 @@ from graphc.config.schema import SECTIONS, Key, Support
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Op
 from graphc.ir.node import registered_names
-from graphc.network.operations import CNTK_OPERATIONS
+from graphc.network.operations import UNSUPPORTED
 from graphc.network.special import network_operator
 from graphc.syntax.configuration_records import REQUIRED
 
@@ -87,8 +87,8 @@ def _operations(name: str) -> Iterator[str]:
     cls = network_operator(name)
     if cls is not None and cls.names:
         yield operation_page(cls)
-    elif name.lower() in {n.lower() for n in CNTK_OPERATIONS}:
-        yield f"{name}: an operation of CNTK that is not implemented yet"
+    elif reason := {n.lower(): why for n, why in UNSUPPORTED.items()}.get(name.lower()):
+        yield f"{name}: an operation of CNTK that is not supported: {reason}"
 
 
 def operation_page(cls: type[Op]) -> str:

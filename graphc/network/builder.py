@@ -17,11 +17,11 @@ from graphc.network.cloning import clone_function
 from graphc.network.editing import edited_roots
 from graphc.network.inference import known_type
 from graphc.network.network import Network, NetworkNode
-from graphc.network.operations import CNTK_OPERATIONS
+from graphc.network.operations import UNSUPPORTED
 from graphc.network.saved import loaded_network
 from graphc.network.session import Session
 from graphc.network.special import AxisSource, Delay, network_operator
-from graphc.ops.sources import InputValue
+from graphc.ops.sources import EnvironmentInput, InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe
 
@@ -92,6 +92,10 @@ class NetworkBuilder:
                 return self._enter(NetworkNode(path, AxisSource(path, self.element), [], span, tags))
             case "LearnableParameter" | "Parameter":
                 op = parameters.parameter(path, record, span, self.element, self.session, self.diagnostics)
+                return self._enter(NetworkNode(path, op, [], span, tags))
+            case "EnvironmentInput":
+                given = {**reading.attributes(EnvironmentInput, record), "element": self.element}
+                op = reading.converted(EnvironmentInput, given, path, record, span)
                 return self._enter(NetworkNode(path, op, [], span, tags))
         # operands come first: parameters are constructed in the order in which inputs name them
         cls = network_operator(name)
@@ -186,9 +190,10 @@ def _operator(name: str, span: Span) -> type[Op]:
     cls = network_operator(name)
     if cls is not None:
         return cls
-    if name in CNTK_OPERATIONS:
-        raise DiagnosticError(Diagnostic("GC0401", f"operation {name} is not implemented yet", span))
-    hint = did_you_mean(name, [*CNTK_OPERATIONS, *registered_names()])
+    if name in UNSUPPORTED:
+        message = f"operation {name} is not supported: {UNSUPPORTED[name]}"
+        raise DiagnosticError(Diagnostic("GC0401", message, span))
+    hint = did_you_mean(name, registered_names())
     what = f"there is no operation '{name}'" if name else "a node without operation"
     raise DiagnosticError(Diagnostic("GC0401", what, span, hint=hint))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
-from graphc.ir import ShapeError, format_shape
+from graphc.ir import Op, ShapeError, format_shape
 from graphc.network.network import NetworkNode, topological
 from graphc.ops.convolution import Convolution
 from graphc.ops.sources import InputValue, LearnableParameter
@@ -128,6 +128,17 @@ def origin_kind(node: NetworkNode) -> str:
 def unlowered_recurrence(node: NetworkNode) -> Diagnostic:
     message = f"{title(node)} delays its input ({node.operation}), and recurrences are not lowered yet"
     return Diagnostic("GC0408", message, node.span)
+
+
+def uncomputed(nodes: Iterable[NetworkNode]) -> Diagnostic | None:
+    """The operations that have types and no value yet, in one diagnostic at the first; none where all have one."""
+    lacking = [n for n in nodes if n.inputs and not n.is_delay and type(n.op).evaluate is Op.evaluate]
+    if not lacking:
+        return None
+    names = list(dict.fromkeys(node.operation for node in lacking))
+    listed = ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
+    message = f"{listed} {'is' if len(names) == 1 else 'are'} not computed yet"
+    return Diagnostic("GC0802", message, lacking[0].span)
 
 
 def warning(code: str, message: str, span: Span | None, hint: str | None = None) -> Diagnostic:

@@ -9,8 +9,10 @@ from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
 from graphc.ir.types import MAX_RANK
 from graphc.network import explain
+from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
 from graphc.network.special import Delay
+from graphc.ops.sequences import Where
 from graphc.ops.sources import LearnableParameter
 
 # A pass finds what earlier ones did not only where a shape comes back through a delay. Models need two or three; what
@@ -64,18 +66,43 @@ class _Inference:
         self._element = element
         self._diagnostics = diagnostics
         self._failed = failed
+        self._selections = Selections()
+        self._assumed: set[NetworkNode] = set()
 
     def run(self) -> None:
-        changed = self._pass()
-        for _ in range(_MOST_PASSES):
-            if not changed:
-                break
-            changed = self._pass()
-        if changed:
-            self._fail(changed[0], ShapeError(f"the shape grows without end, to {changed[0].type} and beyond"))
+        self._repeat()
+        if self._assume_ones():
+            self._repeat()
+        self._tell_broken()
         for node in self._order:
             if not self._silent(node):
                 self._final(node)
+
+    def _tell_broken(self) -> None:
+        """Fail nodes whose rule does not hold for what was found: nobody shall ask for shapes that they would give."""
+        for node in self._order:
+            if not self._silent(node) and node.type is None:
+                try:
+                    self._visit(node)
+                except ShapeError as error:
+                    self._fail(node, error)
+
+    def _repeat(self) -> None:
+        changed = self._pass()
+        for _ in range(_MOST_PASSES):
+            if not changed:
+                return
+            changed = self._pass()
+        if changed:
+            self._fail(changed[0], ShapeError(f"the shape grows without end, to {changed[0].type} and beyond"))
+
+    def _assume_ones(self) -> bool:
+        """Unknown dimensions of delays in loops where nothing else is unknown are 1; whether there were any.
+
+        So it is in ``n = One + PastValue (0, n)``. An operand of 1 leaves open what the other is, so passes alone do not find them.
+        """
+        self._assumed = {node for node in self._order if node.is_delay and _nothing_else_is_unknown(node)}
+        return bool(self._assumed)
 
     def _pass(self) -> list[NetworkNode]:
         """Visit every node once; those of which more is known now."""
@@ -83,11 +110,15 @@ class _Inference:
         for node in self._order:
             if self._silent(node):
                 continue
+            known = node.type
             try:
                 if self._visit(node):
                     changed.append(node)
-            except ShapeError as error:
-                self._fail(node, error)
+            except ShapeError:
+                # what comes back through a delay may not have its shape yet: `_tell_broken` says what stays wrong
+                node.type = None
+                if known is not None:
+                    changed.append(node)
         return changed
 
     def _visit(self, node: NetworkNode) -> bool:
@@ -100,13 +131,18 @@ class _Inference:
         if offered:
             node.type = self._inferred(node)
         if node.type.rank > MAX_RANK:
-            raise ShapeError(f"the result has {node.type.rank} axes, at most {MAX_RANK} are possible")
+            # more passes would only add to them
+            self._fail(node, ShapeError(f"the result has {node.type.rank} axes, at most {MAX_RANK} are possible"))
+            return True
         return offered or node.type != before
 
     def _inferred(self, node: NetworkNode) -> TensorType:
         if node.is_delay and node.inputs[0].type is None:
             return _boundless(self._element)
-        return node.op.infer(*self._operand_types(node))
+        if isinstance(node.op, Where):
+            node.op = dataclasses.replace(node.op, axis=self._selections.axis(node))
+        found = node.op.infer(*self._operand_types(node))
+        return found.with_shape([d or 1 for d in found.shape]) if node in self._assumed else found
 
     def _offer(self, node: NetworkNode) -> bool:
         changed = False
@@ -168,6 +204,22 @@ class _Inference:
         self._diagnostics.add(diagnostic)
         self._failed.add(node)
         node.type = None
+
+
+def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
+    """Whether a delay's unknown shape depends on no unknown one but through elementwise operations, on delays'."""
+    if delay.type is None or delay.type.is_complete:
+        return False
+    waiting, seen = list(delay.inputs), {delay}
+    while waiting:
+        node = waiting.pop()
+        if node in seen or node.is_delay or (node.type is not None and node.type.is_complete):
+            continue
+        if node.type is None or not node.op.aligned:
+            return False
+        seen.add(node)
+        waiting += node.inputs
+    return True
 
 
 def _require_memory(type: TensorType) -> None:

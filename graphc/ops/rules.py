@@ -7,6 +7,9 @@ from typing import Any
 
 from graphc.ir import Context, Dim, DynamicAxis, Shape, ShapeError, TensorType
 
+# what names of axes of one frame a sequence begin with
+_ONE_FRAME = "first("
+
 
 def result_type(shape: Sequence[Dim], *types: TensorType) -> TensorType:
     """Dense type of that shape with the dynamic axis of the operands that have one; ``types`` are the operands' all."""
@@ -21,11 +24,28 @@ def _common_axis(types: Sequence[TensorType]) -> DynamicAxis | None:
     if first is None:
         return None
     for other, type in enumerate(types):
-        if type.axis not in (None, types[first].axis):
+        if type.axis is not None and not _may_agree(type.axis, types[first].axis):
             what = f"dynamic axes differ: operand {first + 1} is {types[first]}, operand {other + 1} is {type}"
             hint = "inputs that name one dynamicAxis share it; ReconcileDynamicAxis gives a value that of another"
             raise ShapeError(what, first, other, hint=hint)
     return types[first].axis
+
+
+def one_frame_of(axis: DynamicAxis) -> DynamicAxis:
+    """The axis of sequences of one frame, one for each sequence of ``axis``."""
+    return axis if axis.name.startswith(_ONE_FRAME) else DynamicAxis(f"{_ONE_FRAME}{axis.name})")
+
+
+def _may_agree(a: DynamicAxis, b: DynamicAxis | None) -> bool:
+    """Whether sequences of both axes can have equal lengths.
+
+    One frame of each sequence may meet other data of one frame a sequence, as the label of a sentence; whether those
+    have no more, only the run can know. It does not meet the sequences that it was taken from.
+    """
+    if a == b or b is None:
+        return True
+    taken = [axis for axis in (a, b) if axis.name.startswith(_ONE_FRAME)]
+    return bool(taken) and taken[0] != one_frame_of(b if taken[0] == a else a)
 
 
 def broadcast(*types: TensorType) -> TensorType:

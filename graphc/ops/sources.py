@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from graphc.ir import DEFAULT_AXIS, Cost, DynamicAxis, ElementType, Op, Shape, Storage, TensorType, op
+from graphc.ir import (
+    DEFAULT_AXIS,
+    Context,
+    Cost,
+    DynamicAxis,
+    ElementType,
+    Op,
+    Shape,
+    ShapeError,
+    Storage,
+    TensorType,
+    op,
+)
 from graphc.ops.initializers import Initializer
 
 
@@ -70,3 +82,23 @@ class LearnableParameter(Op):
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         return Cost(0.0, 0.0)
+
+
+@op
+class EnvironmentInput(Op):
+    """A property of the run as a number: ``isTraining`` is 1 in training and 0 otherwise."""
+
+    names: ClassVar = ("EnvironmentInput",)
+    family: ClassVar = "sources"
+    internal: ClassVar = frozenset({"element"})
+
+    property_name: str
+    element: ElementType = ElementType.FLOAT32
+
+    def infer(self) -> TensorType:
+        if self.property_name != "isTraining":
+            raise ShapeError(f"propertyName is {self.property_name!r}, there is only 'isTraining'")
+        return TensorType((1,), self.element)
+
+    def evaluate(self, c: Context) -> Any:
+        return c.xp.full((1,), float(c.training), self.element.value)

@@ -37,6 +37,13 @@ class InvStdDev(_Precomputed):
     names: ClassVar = ("InvStdDev",)
 
 
+@op
+class EpochAccumulator(_Precomputed):
+    """The mean of every element over all frames since the epoch began, for evaluation; no gradient."""
+
+    names: ClassVar = ("EpochAccumulator",)
+
+
 class _Normalizing(Op):
     family: ClassVar = "statistics"
     arity: ClassVar = (3, 3)

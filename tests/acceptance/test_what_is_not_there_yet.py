@@ -33,7 +33,10 @@ CASES = {
     "recurrent layer": (NETWORK.format("RecurrentLSTMLayer {2} (features)"), TEXT, "warning", "GC0408", "recurrences"),
     "statistics": (NETWORK.format("MeanVarNorm (features)"), TEXT, "warning", "GC0802", "InvStdDev"),
     "library": (NETWORK.format("BS.Seq2Seq.Attention (features)"), TEXT, "error", "GC0301", "Seq2Seq"),
-    "operation": (NETWORK.format("LambdaRank (features, labels, features)"), TEXT, "error", "GC0401", "LambdaRank"),
+    "operation": (
+        NETWORK.format("ReconcileDynamicAxis (features, labels)"),
+        *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
+    ),
     "saved model": (NETWORK.format("BS.Network.Load ('m').z"), TEXT, "error", "GC0401", "BS.Network.Load"),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (

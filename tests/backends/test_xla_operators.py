@@ -19,18 +19,25 @@ from graphc.ops import (
     convolution,
     criteria,
     elementwise,
+    legacy_reshape,
     normalization,
     pooling,
     products,
     random,
+    ranking,
     reductions,
+    regions,
+    sampling,
     shaping,
     softmax,
     statistics,
+    tables,
+    tracing,
     unary,
     unpooling,
+    word_criteria,
 )
-from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.sources import EnvironmentInput, InputValue, LearnableParameter
 
 XLA = load("xla")
 FRAMES, REAL = 5, 3
@@ -167,9 +174,26 @@ CASES = [
     ),
     case(random.Dropout("drop"), "3 *"),
     case(random.Dropout("drop"), "3 *", training=True),
+    case(regions.ROIPooling((2, 3), 1.0), "5 4 2 *", "4 3 *", low=0.0, high=4.0),
+    case(regions.ROIPooling((2, 2), 1.0), "5 4 2", "4 3 *", low=0.0, high=9.0, whole=True),
+    case(regions.Crop(1, 2), "5 4 2 *", "3 2 *"),
+    case(regions.Crop(0, 1), "5 4", "3 2 *"),
+    case(tables.Diagonal(), "3 3 *"),
+    case(tables.LookupTable(), "2 3", "6 *"),
+    case(legacy_reshape.LegacyReshape(4, 2, 0, 1), "4 *"),
+    case(tracing.Trace("traced"), "3 *"),
+    case(sampling.RandomSampleInclusionFrequency(2, allow_duplicates=True), "5", low=0.1),
+    case(sampling.RandomSampleInclusionFrequency(2), "5", low=0.1),
+    case(word_criteria.ClassBasedCrossEntropyWithSoftmax(), "4 *", "3 *", "3 4", "2 *", low=0, high=3, whole=True),
+    case(word_criteria.CosDistanceWithNegativeSamples(1, 3), "3 *", "3 *"),
+    case(word_criteria.DummyCriterion(), "1 *", "3 *", "3 *"),
+    case(ranking.LambdaRank(), "1 *", "1 *", "1 *", low=1.0, high=3.0),
+    case(ranking.LambdaRank(), "1 *", "1 *", "1 *", whole=True),
+    case(ranking.NDCG1Eval(), "1 *", "1 *", "1 *", low=1.0, high=3.0),
 ]
-# nothing to lower: given to the function, or computed by a pass over the data and then a parameter
-NOT_LOWERED = {InputValue, LearnableParameter, statistics.Mean, statistics.InvStdDev}
+# given to the function, a property of the run, or types without a value: nothing to lower
+NOT_LOWERED = {InputValue, LearnableParameter, EnvironmentInput}
+NOT_LOWERED |= {cls for cls in REGISTRY.values() if cls.evaluate is Op.evaluate}
 
 
 def operand(at: int, shape: str) -> Node:

@@ -36,6 +36,20 @@ s = x + PastValue (0, s, initialState=ParameterTensor{0})                   -> s
 y = Input{3, dynamicAxis='a'} ; s = PastValue (0, x, initialState=y)        -> s [3 x *]
 y = Input{3, dynamicAxis=a} ; a = DynamicAxis() ; w = Input{3, dynamicAxis=a} ; z = y + w   -> z [3 x a]
 h = Tanh (W*x + R*PastValue (0, h)) ; W = Parameter{6, 0} ; R = Parameter{6, 0}   -> R [6 x 6]
+n = BS.Constants.OnesLike (x) + PastValue (0, n, defaultHiddenActivation=0)   -> n [1 x *]
+W = ParameterTensor{(0:0)} ; z = OptimizedRNNStack (W, x, 4)                -> W [4 x 36]
+f = BS.Sequences.First (x) ; l = BS.Sequences.Last (x + x) ; z = f + l      -> z [3 x first(*)]
+z = BS.Sequences.First (BS.Sequences.Last (x))                             -> z [3 x first(*)]
+a = Slice (1, 0, x, axis=-1) ; b = Slice (1, 0, x + x, axis=-1) ; z = SquareError (a, b)   -> z [1]
+c = RowSlice (0, 1, x) ; w = Where (c) ; z = GatherPacked (w, x) + BS.Sequences.Gather (c, x)   -> z [3 x w]
+y = Input{3, dynamicAxis='a'} ; z = BS.Sequences.BroadcastSequenceAs (x, BS.Sequences.First (y))   -> z [3 x *]
+y = Input{3, dynamicAxis='a'} ; z = x + BS.Sequences.First (y)              -> z [3 x *]
+y = Input{3, dynamicAxis='a'} ; z = x + ReconcileDynamicAxis (y, x)         -> z [3 x *]
+z = BS.Loop.PreviousOrDefault (x, defaultValue=BS.Sequences.First (x))      -> z [3 x *]
+z = BS.Loop.Count (x)                                                      -> z [1 x first(*)]
+z = BS.Boolean.Toggle (RowSlice (0, 1, x))                                 -> z [1 x *]
+z = BS.Sequences.FoldL (Plus, 0, x)                                        -> z [3 x first(*)]
+z = EnvironmentInput{'isTraining'}                                         -> z [1]
 """
 
 
@@ -72,6 +86,10 @@ z = WeightedLogistic (Constant{1}, Constant{1}, ReduceSum (x))   -> no operand d
 z = WeightedLogistic (x, x, Splice (x : x))           -> expected [1] or the shape of the labels, [3 x *]
 z = Times (Parameter{3, 3}, x, outputRank=-1)         -> outputRank is -1
 y = Input{3, dynamicAxis='a'} ; z = x + y             -> dynamic axes differ: x is [3 x *], y is [3 x a]
+z = x + f ; f = BS.Sequences.First (x)                -> dynamic axes differ: x is [3 x *], f is [3 x first(*)]
+z = x + t ; t = Slice (1, 0, x, axis=-1)              -> dynamic axes differ: x is [3 x *], t is [3 x t.out.
+z = BS.Sequences.Gather (x, x)                        -> the condition is [3 x *], expected one number a frame
+z = EnvironmentInput{'isTesting'}                     -> there is only 'isTraining'
 y = Input{2, dynamicAxis='a'} ; z = Splice (x : x : y)   -> dynamic axes differ: x is [3 x *], y is [2 x a]
 y = Input{3, dynamicAxis='a'} ; z = SquareError (y, x)   -> dynamic axes differ: y is [3 x a], x is [3 x *]
 y = Input{(4:3), dynamicAxis='a'} ; z = Times (y, x)  -> dynamic axes differ: y is [4 x 3 x a], x is [3 x *]

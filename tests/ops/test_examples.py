@@ -20,12 +20,16 @@ from graphc.ir.node import REGISTRY
 from graphc.ops.sources import InputValue, LearnableParameter
 
 OPERATORS = [op for op in dict.fromkeys(REGISTRY.values()) if op.family != "sources"]
-# computed by passes over the training set, not by `evaluate`
-WITHOUT_VALUE = {"Mean", "InvStdDev"}
+# types only: statistics of the training set, and what looks across a sequence
+WITHOUT_VALUE = {cls.names[0] for cls in OPERATORS if cls.evaluate is Op.evaluate}
 # made by the compiler from BatchNormalization; the recorded vectors show what they compute
 COMPILER_MADE = {"BatchNormalizationMean", "BatchNormalizationVariance", "BatchNormalizationCount"}
 # operand index → why its gradient is not the derivative of the value
-NOT_THE_DERIVATIVE = {("CrossEntropyWithSoftmax", 1): "assumes that labels sum to 1"}
+NOT_THE_DERIVATIVE = {
+    ("CrossEntropyWithSoftmax", 1): "assumes that labels sum to 1",
+    ("LambdaRank", 1): "a ranking has none",
+    ("DummyCriterion", 2): "is given",
+}
 
 EXAMPLE = re.compile(r"Example: ``(\w+) \((.*)\) = (\[[^]]*\]) (.*)``")
 OPERAND = re.compile(r"(\[[^]]*\])((?: -?[\d.]+)+)")

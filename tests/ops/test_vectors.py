@@ -13,7 +13,7 @@ import pytest
 
 from graphc.backend import Environment
 from graphc.backends.reference import BACKEND, gradients
-from graphc.ir import ElementType, Graph, Node, operator
+from graphc.ir import ElementType, Graph, Node, Op, operator
 from graphc.ops.convolution import Convolution
 from graphc.ops.criteria import ClassificationError, Logistic
 from graphc.ops.elementwise import Clip, ElementTimes, If, Minus, Plus
@@ -22,10 +22,13 @@ from graphc.ops.normalization import BatchNormalization
 from graphc.ops.pooling import Pooling
 from graphc.ops.products import Times, TransposeTimes
 from graphc.ops.reductions import ReduceElements
+from graphc.ops.regions import ROIPooling
+from graphc.ops.sampling import RandomSampleInclusionFrequency
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.unary import Exp, Floor, Negate, Reciprocal, RectifiedLinear, Sigmoid, StopGradient
 from graphc.ops.unpooling import MaxUnpooling
+from graphc.ops.word_criteria import CosDistanceWithNegativeSamples
 
 VECTORS = {
     v["id"]: v
@@ -41,10 +44,8 @@ NOT_COVERED = {
         "PastValueWindow_value PastValueWindow_valid RecurrentLSTMLayer RecurrentLSTMLayer_full RecurrentGRU "
         "OptimizedRNNStack_lstm"
     ),
-    "operations of a later issue": (
-        "CosDistanceWithNegativeSamples LambdaRank NDCG1Eval ROIPooling ForwardBackward "
-        "ForwardBackward_repeat EditDistanceError EditDistanceError_pen EditDistanceError_squash "
-        "ClassBasedCrossEntropyWithSoftmax GetInclusionFrequency"
+    "criteria on whole sequences are a later issue": (
+        "ForwardBackward ForwardBackward_repeat EditDistanceError EditDistanceError_pen EditDistanceError_squash"
     ),
     "values come from a pass over the training set, which is a later issue": (
         "Mean_precompute InvStdDev_precompute MeanVarNorm LogPrior"
@@ -147,6 +148,9 @@ FUNCTIONS: dict[str, Callable[..., Node]] = {
     "Pooling": lambda a, x: Pooling(**snake(a))(x),
     "MaxUnpooling": lambda a, u, x: MaxUnpooling(**snake(a))(u, x),
     "BatchNormalization": normalization,
+    "CosDistanceWithNegativeSamples": lambda a, *xs: CosDistanceWithNegativeSamples(**snake(a))(*xs),
+    "ROIPooling": lambda a, *xs: ROIPooling(**snake(a))(*xs),
+    "CNTK2.GetInclusionFrequency": lambda a, w: RandomSampleInclusionFrequency(*a.values())(w),
     "DenseLayer": lambda a, x, w, b: Sigmoid()(Plus()(Times(infer_input_rank_to_map=0)(w, x), b)),
 }
 
@@ -188,7 +192,8 @@ def frames(entry: dict[str, Any]) -> np.ndarray:
 def check_close(actual: Any, expected: Any, what: str, *, exact: bool) -> None:
     actual, expected = np.asarray(actual, float), np.asarray(expected, float)
     assert actual.shape == expected.shape, (what, actual.shape, expected.shape)
-    room = 1e-9 + 1e-8 * np.abs(expected) if exact else np.maximum(2e-5 * np.abs(expected), 1e-5)
+    # the vectors have eight digits
+    room = 1e-9 + 5e-8 * np.abs(expected) if exact else np.maximum(2e-5 * np.abs(expected), 1e-5)
     wrong = ~((np.abs(actual - expected) <= room) | (actual == expected))
     assert not wrong.any(), f"{what}: {actual[wrong]} instead of {expected[wrong]}"
 
@@ -222,4 +227,6 @@ def test_gradients(id: str) -> None:
 def test_the_list_of_what_is_not_covered_is_right() -> None:
     assert set(VECTORS) >= LISTED
     names = {VECTORS[id]["op"] for id in LISTED if operator(VECTORS[id]["op"])}
-    assert names == {"Mean", "InvStdDev", "Slice", "Plus"}
+    # operators without a value yet; a slice of frames, which is none of the operator's; a literal that grows the rank
+    without = {name for name in names if operator(name).evaluate is Op.evaluate}  # pyright: ignore[reportOptionalMemberAccess]
+    assert names - without == {"Slice", "Plus"}

@@ -1,0 +1,215 @@
+"""Choosing and moving frames: operators that look across a sequence, and the dynamic axes they make.
+
+None of them has an `evaluate` yet: networks hold them and know their types, and a backend names them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from graphc.ir import DynamicAxis, Op, ShapeError, TensorType, op
+from graphc.ops.rules import result_type
+
+
+class _Sequences(Op):
+    family: ClassVar = "sequences"
+
+
+@op
+class Where(_Sequences):
+    """The indices, from 0, of the frames where a condition is 1, as a sequence on a dynamic axis of its own.
+
+    The condition is one number a frame. Fractions add up: a frame is taken once for every whole number that the sum
+    has reached, and the first frame with a positive condition always. Sequences in which nothing is taken are an error
+    of the run. No gradient.
+    """
+
+    names: ClassVar = ("Where",)
+    arity: ClassVar = (1, 1)
+    operands: ClassVar = ("cond",)
+    no_gradient: ClassVar = frozenset({0})
+    internal: ClassVar = frozenset({"axis"})
+
+    # conditions that select the same frames make the same axis, so inference names it (graphc.network.axes)
+    axis: str = ""
+
+    def infer(self, cond: TensorType) -> TensorType:
+        return TensorType((1,), cond.element, DynamicAxis(self.axis) if self.axis else None)
+
+    def check(self, cond: TensorType) -> None:
+        _require_axis(cond, 0)
+        if cond.size != 1:
+            raise ShapeError(f"the condition is {cond}, expected one number a frame", 0)
+
+
+@op
+class PackedIndex(_Sequences):
+    """Indices into sequences as positions in the minibatch of ``target``; no gradient.
+
+    The indices are counted within each sequence of ``target``, as `Where` gives them.
+    """
+
+    names: ClassVar = ("PackedIndex",)
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("target", "index")
+    no_gradient: ClassVar = frozenset({0, 1})
+
+    def infer(self, target: TensorType, index: TensorType) -> TensorType:
+        return index.dense()
+
+    def check(self, target: TensorType, index: TensorType) -> None:
+        _require_axis(target, 0)
+        _require_index(index, 1)
+
+
+@op
+class GatherPacked(_Sequences):
+    """The frames of ``x`` that ``index`` names, on the dynamic axis of ``index``.
+
+    An ``x`` without dynamic axis is a table: the index chooses along its last axis, so [d x V] gives [d].
+    """
+
+    names: ClassVar = ("GatherPacked",)
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("index", "x")
+    no_gradient: ClassVar = frozenset({0})
+
+    def infer(self, index: TensorType, x: TensorType) -> TensorType:
+        shape = x.shape if x.axis is not None else (x.shape[:-1] or (1,))
+        return x.dense().with_shape(shape).with_axis(index.axis)
+
+    def check(self, index: TensorType, x: TensorType) -> None:
+        _require_index(index, 0)
+
+
+@op
+class ScatterPacked(_Sequences):
+    """The frames of ``y`` at the places that ``index`` names, on the dynamic axis of ``cond``; other frames are 0.
+
+    ``y`` must have as many frames a sequence as ``index``, which only the run can know: it may come from elsewhere, as
+    the state of an encoder that is put into a decoder's first frame.
+    """
+
+    names: ClassVar = ("ScatterPacked",)
+    arity: ClassVar = (3, 3)
+    operands: ClassVar = ("cond", "index", "y")
+    no_gradient: ClassVar = frozenset({0, 1})
+
+    def infer(self, cond: TensorType, index: TensorType, y: TensorType) -> TensorType:
+        return y.dense().with_axis(cond.axis)
+
+    def check(self, cond: TensorType, index: TensorType, y: TensorType) -> None:
+        _require_axis(cond, 0)
+        _require_index(index, 1)
+
+
+@op
+class ReconcileDynamicAxis(_Sequences):
+    """``x`` on the dynamic axis of ``layout``.
+
+    An ``x`` without dynamic axis, or with one frame a sequence, is repeated; otherwise the run requires sequences of
+    equal lengths.
+    """
+
+    names: ClassVar = ("ReconcileDynamicAxis", "ReconcileMBLayout")
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("x", "layout")
+    no_gradient: ClassVar = frozenset({1})
+
+    def infer(self, x: TensorType, layout: TensorType) -> TensorType:
+        return x.dense().with_axis(layout.axis)
+
+    def check(self, x: TensorType, layout: TensorType) -> None:
+        _require_axis(layout, 1)
+
+
+@op
+class TimeReverse(_Sequences):
+    """The frames of each sequence in reverse order, which CNTK declares but cannot run."""
+
+    names: ClassVar = ("TimeReverse",)
+    arity: ClassVar = (1, 1)
+    operands: ClassVar = ("x",)
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.dense()
+
+    def check(self, x: TensorType) -> None:
+        _require_axis(x, 0)
+
+
+RECURRENT_GATES = {"lstm": 4, "gru": 3, "rnnReLU": 1, "rnnTanh": 1}
+
+
+@op
+class OptimizedRNNStack(_Sequences):
+    """Recurrent layers, one on top of the other, as cuDNN defines them; all states start at 0.
+
+    ``recurrentOp`` is lstm, gru, rnnReLU or rnnTanh. With ``bidirectional`` every layer also runs backwards, and the
+    next one sees both. ``axis`` -1 runs over the frames of vectors, 2 over the second axis of each sample. The weights
+    are one matrix with ``hiddenDims`` rows: for every layer and direction the input matrices of all gates, then the
+    recurrent ones; behind those of all layers, for every layer and direction, two vectors of biases.
+    """
+
+    names: ClassVar = ("OptimizedRNNStack", "RNN")
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("weights", "x")
+
+    hidden_dims: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    recurrent_op: str = "lstm"
+    axis: int = -1
+
+    def infer(self, weights: TensorType, x: TensorType) -> TensorType:
+        self._require_attributes()
+        if x.is_complete and x.rank != (1 if self.axis < 0 else 2):
+            expected = "vectors" if self.axis < 0 else "matrices"
+            raise ShapeError(f"x is {x}, expected {expected} for axis={self.axis}", 1)
+        found = result_type((self._directions * self.hidden_dims, *x.shape[1:]), weights, x)
+        needed = self._weight_shape(x)
+        if needed and weights.is_complete and weights.dims != needed:
+            wanted = weights.with_shape(needed)
+            raise ShapeError(f"the weights are {weights}, {self.num_layers} layers on {x} need {wanted}", 0, 1)
+        return found
+
+    def check(self, weights: TensorType, x: TensorType) -> None:
+        _require_axis(x, 1)
+        if weights.axis is not None:
+            raise ShapeError(f"the weights are {weights}, but must be the same for all frames", 0)
+
+    def offers(self, weights: TensorType, x: TensorType) -> list[tuple[int, tuple[int, ...]]]:
+        needed = self._weight_shape(x)
+        return [(0, needed)] if needed and not weights.is_complete else []
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def _require_attributes(self) -> None:
+        if self.recurrent_op not in RECURRENT_GATES:
+            raise ShapeError(f"recurrentOp is {self.recurrent_op!r}, expected one of {', '.join(RECURRENT_GATES)}")
+        if self.hidden_dims < 1 or self.num_layers < 1:
+            raise ShapeError(f"hiddenDims is {self.hidden_dims} and numLayers {self.num_layers}, both must be positive")
+        if self.axis not in (-1, 2):
+            raise ShapeError(f"axis is {self.axis}, expected -1 or 2")
+
+    def _weight_shape(self, x: TensorType) -> tuple[int, int] | None:
+        """Dimensions of the weights; none while the input's are not known."""
+        if not x.shape or x.shape[0] is None:
+            return None
+        gates, directions = RECURRENT_GATES[self.recurrent_op], self._directions
+        above = directions * self.hidden_dims
+        sizes = x.shape[0] + self.hidden_dims + 2 + (self.num_layers - 1) * (above + self.hidden_dims + 2)
+        return self.hidden_dims, directions * gates * sizes
+
+
+def _require_axis(type: TensorType, operand: int) -> None:
+    if type.axis is None:
+        raise ShapeError(f"operand {operand + 1} is {type}: only values that depend on an input have frames", operand)
+
+
+def _require_index(type: TensorType, operand: int) -> None:
+    _require_axis(type, operand)
+    if type.size != 1:
+        raise ShapeError(f"the index is {type}, expected one number a frame", operand)
