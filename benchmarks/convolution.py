@@ -2,19 +2,8 @@
 
     python -m benchmarks.convolution
 
-Times are the least of several, in microseconds a call of value and gradients, with and without XLA's YNN fusions
-(backends/xla/options.py). On 2 cores of an AMD Zen 5 with jaxlib 0.10.2, all cores shared with other work:
-
-    images              convolution   as rows   convolution without YNN
-    32 ×  8 ×  8 ×  1 → 16      160        91       169
-    64 × 28 × 28 ×  1 → 16    2,330     1,310     2,500
-    64 ×  8 ×  8 ×  3 → 16      520       374       631
-    32 ×  8 ×  8 × 16 → 32      537       837       864
-    64 × 16 × 16 × 32 → 32    8,970         –     4,040
-    64 × 32 × 32 × 16 → 16   14,280         –     7,390
-
-Gradients written as plain convolutions cost the same as JAX's own here; they pay inside loops only, where nothing here
-puts a convolution.
+Prints the least of several, in microseconds a call of value and gradients, with and without XLA's YNN fusions
+(backends/xla/options.py); benchmarks/README.md has a table.
 """
 
 from __future__ import annotations

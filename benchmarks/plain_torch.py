@@ -3,7 +3,8 @@
     python benchmarks/plain_torch.py convnet < epochs
 
 Its own process, because two thread pools in one disturb each other, and its own interpreter if need be: it imports
-torch and the standard library only. The allocator is set as graphc sets it, which helps PyTorch as well.
+torch and the standard library only. The allocator is set as graphc sets it, or left alone with GRAPHC_MALLOC=0. On a
+machine with other work give it OMP_NUM_THREADS=1: its threads wait for one another many times in each step.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import runpy
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,18 +52,27 @@ def numbers(row: list[str], column: str, count: int) -> list[float]:
     return [float(word) for word in row[first : first + count]]
 
 
-def main(name: str) -> None:
+def trainer(name: str) -> Callable[[], float]:
     x, y = images()
     net = NETWORKS[name]()
     # with a rate that stays the same, momentum of unit gain is plain momentum at a smaller rate
     optimizer = torch.optim.SGD(net.parameters(), RATE * (1 - MOMENTUM), MOMENTUM)
-    for _ in sys.stdin:
+
+    def epoch() -> float:
         started = time.perf_counter()
         for rows in torch.randperm(len(x)).split(BATCH):
             optimizer.zero_grad()
             F.cross_entropy(net(x[rows] / 16), y[rows], reduction="sum").backward()
             optimizer.step()
-        print(time.perf_counter() - started, flush=True)
+        return time.perf_counter() - started
+
+    return epoch
+
+
+def main(name: str) -> None:
+    epoch = trainer(name)
+    for _ in sys.stdin:
+        print(epoch(), flush=True)
 
 
 if __name__ == "__main__":
