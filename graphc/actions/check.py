@@ -10,6 +10,8 @@ from graphc.actions.networks import Networks, criterion_of, evaluations_of, inpu
 from graphc.config.commands import (
     Builder,
     Command,
+    DumpCommand,
+    EditCommand,
     NetworkSource,
     OtherCommand,
     RunnableCommand,
@@ -123,7 +125,13 @@ class _Checker:
             return
         match command:
             case TrainCommand():
+                self._networks.session.promise(command.model_path, network)
                 self._check_training(command, network)
+            case EditCommand():
+                self._networks.session.promise(command.output_model_path, network)
+            case DumpCommand():
+                if command.node_name:
+                    self._known(command, network, (command.node_name,), "nodeName")
             case TestCommand():
                 wanted = self._known(command, network, command.eval_node_names, "evalNodeNames")
                 chosen = wanted or [n.name for g in ("evaluation", "criterion") for n in network.groups[g]]
@@ -135,7 +143,7 @@ class _Checker:
                 pass
 
     def _known(
-        self, command: TestCommand | WriteCommand, network: Network, names: Sequence[str], key: str
+        self, command: TestCommand | WriteCommand | DumpCommand, network: Network, names: Sequence[str], key: str
     ) -> list[str]:
         return known_nodes(network, names, command.spans.get(key, command.span), self._result.found)
 
@@ -165,7 +173,7 @@ class _Checker:
         path = source.model_path
         assert path is not None
         for other in self._commands:
-            if isinstance(other, TrainCommand) and saves(other, path):
+            if isinstance(other, TrainCommand | EditCommand) and saves(other, path):
                 return self._built.get(id(other))  # none: its errors are reported already
         if not Path(path).exists():
             message = f"the model file {path} does not exist yet, so this command is not checked"
@@ -183,8 +191,10 @@ def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCo
     found.raise_errors()
 
 
-def saves(command: TrainCommand, path: str) -> bool:
-    """Whether a training command writes this model file: its final model or that of an epoch."""
+def saves(command: TrainCommand | EditCommand, path: str) -> bool:
+    """Whether a command writes this model file: its final model or, of a training command, that of an epoch."""
+    if isinstance(command, EditCommand):
+        return Path(path) == Path(command.output_model_path)
     stem, _, epoch = path.rpartition(".")
     target = Path(command.model_path)
     return Path(path) == target or (epoch.isdigit() and Path(stem) == target)

@@ -149,6 +149,16 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Dumped:
+    """The text of a saved model's nodes is on disk."""
+
+    section: str
+    path: Path
+    nodes: int
+    with_values: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """A line for the log that has no event of its own."""
 
@@ -190,6 +200,7 @@ Event = (
     | FinalResults
     | MinibatchWritten
     | Written
+    | Dumped
     | Noted
     | Found
     | CommandFinished

@@ -8,14 +8,16 @@ from pathlib import Path
 from graphc.actions.context import RunContext
 from graphc.actions.networks import network_from_text
 from graphc.actions.parameters import Values, initial_values
-from graphc.config.commands import Builder, TestCommand, WriteCommand
+from graphc.config.commands import Builder, DumpCommand, EditCommand, TestCommand, WriteCommand
 from graphc.diagnostics import Diagnostic, DiagnosticError, placing, suggest
 from graphc.network.network import Network
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.train.checkpoint import load_model
 
+UntrainedCommand = TestCommand | WriteCommand | EditCommand | DumpCommand
 
-def network_and_values(command: TestCommand | WriteCommand, context: RunContext) -> tuple[Network, Values]:
+
+def network_and_values(command: UntrainedCommand, context: RunContext) -> tuple[Network, Values]:
     """From the command's builder, with first values, or from its model file."""
     source = command.network
     if source.builder is not Builder.MODEL:
@@ -30,7 +32,7 @@ def network_and_values(command: TestCommand | WriteCommand, context: RunContext)
     return network_from_text(model.network, model.values, path), dict(model.values)
 
 
-def _missing(path: Path, command: TestCommand | WriteCommand, root: ConfigurationRecord) -> Diagnostic:
+def _missing(path: Path, command: UntrainedCommand, root: ConfigurationRecord) -> Diagnostic:
     trainer = _trainer(path, root)
     close = suggest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
     if trainer:

@@ -13,6 +13,7 @@ from graphc.actions.events import (
     CommandFinished,
     CommandStarted,
     Criterion,
+    Dumped,
     EpochFinished,
     EpochStarted,
     Event,
@@ -126,6 +127,9 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
             yield f"Minibatch[{minibatch}]: ActualMBSize = {samples}"
         case Written(_, path, _, samples):
             yield from (f"Written to {path}*", f"Total Samples Evaluated = {samples}")
+        case Dumped(_, path, _, with_values):
+            how = "with" if with_values else "without"
+            yield f"DumpNodeInfo: dumping node info ({how} printing values) to {path}"
         case Noted(_, text, level) if trace_level >= level:
             yield text
         case Found(_, diagnostic):

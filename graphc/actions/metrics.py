@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from graphc.actions.events import (
     CommandStarted,
     Criterion,
+    Dumped,
     EpochFinished,
     Event,
     FinalResults,
@@ -63,6 +64,8 @@ def _entries(event: Event) -> Iterator[dict[str, Any]]:
             yield {"section": section, "event": "written", "samples": samples, "path": path, "seconds": seconds}
             if values is not None:
                 yield {"section": section, "event": "values", "values": _finite(values)}
+        case Dumped(section, path, nodes):
+            yield {"section": section, "event": "dump", "path": str(path), "nodes": nodes}
         case Found(section, diagnostic):
             yield {"section": section, "event": diagnostic.severity.value, **diagnostic.as_json()}
         case _:

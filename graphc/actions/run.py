@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TextIO
 
 from graphc.actions.context import RunContext, RunOptions
+from graphc.actions.dump import dump
+from graphc.actions.edit import edit
 from graphc.actions.events import CommandFinished, CommandStarted, Found, Noted, Observer, RunFinished, RunStarted
 from graphc.actions.test import test
 from graphc.actions.train import train
 from graphc.actions.write import write
 from graphc.config.commands import (
     Command,
+    DumpCommand,
+    EditCommand,
     OtherCommand,
     RunnableCommand,
     TestCommand,
@@ -90,6 +94,10 @@ def _execute(command: RunnableCommand, context: RunContext) -> None:
             name, action = "test", test
         case WriteCommand():
             name, action = "write", write
+        case EditCommand():
+            name, action = "edit", edit
+        case DumpCommand():
+            name, action = "dumpNode", dump
     context.observer.handle(CommandStarted(command.name, name, command.trace_level))
     action(command, context)
     context.observer.handle(CommandFinished(command.name, name))

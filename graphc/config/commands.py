@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -121,6 +122,36 @@ class WriteCommand:
 
 
 @dataclass(frozen=True)
+class EditCommand:
+    """``action = edit`` with a network builder: what it describes is saved."""
+
+    name: str
+    network: NetworkSource
+    output_model_path: str
+    make_mode: bool
+    trace_level: int
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
+class DumpCommand:
+    """``action = dumpNode``: a saved model as text. An empty ``node_name`` means all nodes."""
+
+    name: str
+    network: NetworkSource
+    model_path: str
+    node_name: str
+    node_name_regex: str
+    output_file: str | None
+    print_values: bool
+    print_metadata: bool
+    trace_level: int
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
 class OtherCommand:
     """An action that CNTK knows and this compiler does not run yet."""
 
@@ -132,13 +163,19 @@ class OtherCommand:
         return Diagnostic("GC0523", f"action {self.action} is not implemented yet", self.span, severity=severity)
 
 
-RunnableCommand = TrainCommand | TestCommand | WriteCommand
+RunnableCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
 Command = RunnableCommand | OtherCommand
 
 
 def readers_of(command: RunnableCommand) -> tuple[ReaderSettings, ...]:
     """Where the command takes its data from."""
-    readers = (command.reader, command.cv_reader) if isinstance(command, TrainCommand) else (command.reader,)
+    match command:
+        case TrainCommand(reader=reader, cv_reader=cv_reader):
+            readers = (reader, cv_reader)
+        case TestCommand(reader=reader) | WriteCommand(reader=reader):
+            readers = (reader,)
+        case EditCommand() | DumpCommand():
+            readers = ()
     return tuple(r for r in readers if r is not None)
 
 
@@ -199,6 +236,34 @@ def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
 
 
+def read_edit_command(record: ConfigurationRecord) -> EditCommand | OtherCommand:
+    if not any(record.has(key) for key, builder in _BUILDERS.items() if builder is Builder.BRAINSCRIPT):
+        action = record.get("action")
+        return OtherCommand(_name(record), "edit", record.span if action is None else action.span)
+    reading = read_section(record, "edit")
+    network = read_network_source(record)
+    more = {"name": _name(record), "network": network, "span": record.span}
+    return EditCommand(**reading.arguments(EditCommand, **more))
+
+
+def read_dump_command(record: ConfigurationRecord) -> DumpCommand:
+    reading = read_section(record, "dump")
+    # whatever builders stand further out: it is the saved model that is printed
+    model = record.require("modelPath")
+    network = NetworkSource(Builder.MODEL, model.span, model_path=model.string())
+    more = {"name": _name(record), "network": network, "span": record.span}
+    command = DumpCommand(**reading.arguments(DumpCommand, **more))
+    if not command.print_values and not command.print_metadata:
+        message = "printValues and printMetadata are both false, so there is nothing to print"
+        raise DiagnosticError(Diagnostic("GC0504", message, reading.spans.get("printValues")))
+    try:
+        re.compile(command.node_name_regex)
+    except re.error as error:
+        message = f"nodeNameRegex is no regular expression: {error}"
+        raise DiagnosticError(Diagnostic("GC0503", message, reading.spans.get("nodeNameRegex"))) from None
+    return command
+
+
 def read_output_format(section: ConfigurationRecord | None, command: ConfigurationRecord) -> OutputFormat:
     """The ``format`` section; without one all defaults hold, whatever stands further out."""
     nothing = ConfigurationRecord(SourceText(()), command.context, path=(*command.path, "format"))
@@ -206,12 +271,16 @@ def read_output_format(section: ConfigurationRecord | None, command: Configurati
     return OutputFormat(**reading.arguments(OutputFormat))
 
 
-READERS = {
+READERS: Mapping[str, Callable[[ConfigurationRecord], Command]] = {
     "train": read_train_command,
     "trainRNN": read_train_command,
     "test": read_test_command,
     "eval": read_test_command,
     "write": read_write_command,
+    "edit": read_edit_command,
+    "dumpNode": read_dump_command,
+    "dumpNodes": read_dump_command,
+    "dumpnode": read_dump_command,
 }
 
 

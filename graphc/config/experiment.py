@@ -12,8 +12,8 @@ from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
 
 # the other actions of CNTK; names are case-sensitive
 _OTHER_ACTIONS = (
-    *("adapt", "cv", "edit", "dumpNode", "dumpNodes", "dumpnode", "plot", "SVD", "writeWordAndClass"),
-    *("createLabelMap", "exportdbn", "convertdbn", "bnstat", "devtest"),
+    *("adapt", "cv", "plot", "SVD", "writeWordAndClass", "createLabelMap", "exportdbn", "convertdbn", "bnstat"),
+    "devtest",
 )
 
 

@@ -247,6 +247,22 @@ FORMAT = (
     Key("precisionFormat", string, "", "width and precision of numbers, as in printf"),
 )
 
+EDIT = (
+    *(key for key in COMMAND if key.name != "modelPath"),
+    Key("makeMode", boolean, True, "do nothing if outputModelPath exists"),
+    Key("outputModelPath", string, REQUIRED, "model file to write"),
+    *_no_effect(string, "older scripts of edits (MEL), which are not implemented yet", "editPath", "ndlMacros"),
+)
+
+DUMP = (
+    *COMMAND,
+    Key("nodeName", string, "", "node to print; default: all of them"),
+    Key("nodeNameRegex", string, "", "regular expression for the whole names of the nodes to print"),
+    Key("outputFile", string, None, "text file to write; default: <modelPath>.<nodeName>.txt"),
+    Key("printValues", boolean, True, "print the values of parameters"),
+    Key("printMetadata", boolean, True, "print operations, inputs and attributes"),
+)
+
 # of a feed-forward network, and those that only networks of other kinds have
 SIMPLE_CRITERIA = ("CrossEntropyWithSoftmax", "SquareError", "Logistic")
 RECURRENT_CRITERIA = ("NoiseContrastiveEstimation", "ClassCrossEntropyWithSoftmax", "SequenceWithSoftmax")
@@ -292,6 +308,8 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "train": TRAIN,
     "test": TEST,
     "write": WRITE,
+    "edit": EDIT,
+    "dump": DUMP,
     "SGD": SGD,
     "reader": READER,
     "input": INPUT,
@@ -301,7 +319,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
 
 # what a section of each kind may hold for the sections inside it, which look outward
 _INNER = {
-    "root": ("train", "test", "write", "SGD", "reader", "format"),
+    "root": ("train", "test", "write", "edit", "dump", "SGD", "reader", "format"),
     "train": ("SGD", "reader"),
     "test": ("reader",),
     "write": ("reader", "format"),

@@ -37,7 +37,6 @@ CASES = {
         NETWORK.format("ReconcileDynamicAxis (features, labels)"),
         *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
     ),
-    "saved model": (NETWORK.format("BS.Network.Load ('m').z"), TEXT, "error", "GC0401", "BS.Network.Load"),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (
         "SimpleNetworkBuilder = [ rnnType = LSTM ; layerSizes = 2:2 ]",

@@ -12,7 +12,7 @@ import pytest
 from graphc.cli.main import COMMANDS, main
 from graphc.version import VERSION
 
-GOOD = "command = A\nA = { action = dumpNode }\n"
+GOOD = "command = A\nA = { action = plot }\n"
 BAD = "command = A\nA = { action = dmupNode }\n"
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from graphc.config.commands import (
     Builder,
+    DumpCommand,
+    EditCommand,
     OtherCommand,
     OutputFormat,
     TestCommand,
@@ -268,6 +270,8 @@ def test_builders_are_found_outward_in_cntk_s_order():
         ("train", TrainCommand),
         ("test", TestCommand),
         ("write", WriteCommand),
+        ("edit", EditCommand),
+        ("dump", DumpCommand),
         ("SGD", SGDSettings),
         ("reader", ReaderSettings),
         ("input", StreamSettings),

@@ -179,14 +179,14 @@ CASES = (
     Case(
         "action to come",
         """
-        error[GC0523]: action dumpNode is not implemented yet
+        error[GC0523]: action plot is not implemented yet
           --> m.cntk:38:15
            |
-        38 |     action = "dumpNode"
-           |               ^^^^^^^^
+        38 |     action = "plot"
+           |               ^^^^
            = hint: leave it out: command=Train:Write
         """,
-        edits=(('action = "test"', 'action = "dumpNode"'),),
+        edits=(('action = "test"', 'action = "plot"'),),
     ),
     Case(
         "no action",
