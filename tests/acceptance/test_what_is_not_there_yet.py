@@ -32,7 +32,6 @@ TEXT = "CNTKTextFormatReader"
 CASES = {
     "recurrent layer": (NETWORK.format("RecurrentLSTMLayer {2} (features)"), TEXT, "warning", "GC0408", "recurrences"),
     "statistics": (NETWORK.format("MeanVarNorm (features)"), TEXT, "warning", "GC0802", "InvStdDev"),
-    "library": (NETWORK.format("BS.Seq2Seq.Attention (features)"), TEXT, "error", "GC0301", "Seq2Seq"),
     "operation": (
         NETWORK.format("ReconcileDynamicAxis (features, labels)"),
         *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
