@@ -109,12 +109,23 @@ class Assembly:
         lookalikes = {f"{stem}node{end}": stem for stem in _LOOKALIKES for end in ("", "s")}
         for name in names:
             stem = lookalikes.get(name.lower())
-            if stem is None or name in GROUP_MEMBERS:
+            if name in GROUP_MEMBERS:
                 continue
-            meant = folded.get(f"{stem}nodes") or _group_member(stem)
+            meant = _misspelt_group(name) if stem is None else folded.get(f"{stem}nodes") or _group_member(stem)
+            if meant is None:
+                continue
             message = f"{name} is an ordinary member, not a group of nodes"
             hint = f"did you mean {meant}?"
             self._diagnostics.add(explain.warning("GC0409", message, self._record.own_span(name), hint))
+
+
+def _misspelt_group(name: str) -> str | None:
+    if len(name) < 9 or "nod" not in name.lower():
+        return None
+    import difflib  # costs 5 ms, and only the unlucky pay
+
+    close = difflib.get_close_matches(name, GROUP_MEMBERS, n=1, cutoff=0.85)
+    return close[0] if close else None
 
 
 def _group_member(stem: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,13 @@ class AxisGeometry:
         start = window * self.stride - self.low
         first = max(0, -(start // self.dilation))  # the first element that does not lie before it
         return first < self.kernel and start + first * self.dilation < self.size
+
+    def outermost(self) -> Iterator[int]:
+        """Windows of which one lies outside if any does; a wrong shape can have a billion of them."""
+        # Where elements lie further apart than the input is long, windows that begin before it can miss it in turns.
+        yield from range(min(self.windows, 1 if self.dilation <= self.size else self.dilation))
+        if self.windows > 0:
+            yield self.windows - 1
 
     def selection(self, dtype: Any) -> np.ndarray:
         """1 where element ``j`` of window ``i`` is position ``q``, shape (windows, kernel, size)."""
@@ -155,7 +162,7 @@ def scatter_windows(xp: Any, windows: Any, axes: Sequence[AxisGeometry]) -> Any:
 def require_inside(axes: Sequence[AxisGeometry]) -> None:
     """Raise `ShapeError` if a window has no element inside: pooling it has no meaning."""
     for number, axis in enumerate(axes, 1):
-        if not all(axis.reaches_inside(window) for window in range(axis.windows)):
+        if not all(axis.reaches_inside(window) for window in axis.outermost()):
             raise ShapeError(f"a window along axis {number} lies entirely outside the input", 0)
 
 

@@ -23,6 +23,7 @@ from graphc.diagnostics import (
     suggest,
 )
 from graphc.syntax.configuration_text import SCRIPT_KEYS, Entry, read_entries, script_comments, tokens, unquoted
+from graphc.syntax.unbalanced import relocated
 
 T = TypeVar("T")
 
@@ -89,7 +90,12 @@ class ConfigurationRecord:
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """The section's own entries under their lower-case keys, before substitution."""
-        return read_entries(self.source) if self._given is None else self._given
+        if self._given is not None:
+            return self._given
+        try:
+            return read_entries(self.source)
+        except DiagnosticError as error:
+            raise relocated(error, self.source) from None
 
     @property
     def is_root(self) -> bool:

@@ -1,0 +1,68 @@
+"""Finds the bracket or quotation mark that was probably forgotten: where matching fails is often far from there."""
+
+from __future__ import annotations
+
+import re
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText
+
+_CLOSER = {"[": "]", "{": "}", "(": ")"}
+_BLANKED = re.compile(r"//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", re.DOTALL)
+
+
+def relocated(error: DiagnosticError, source: SourceText) -> DiagnosticError:
+    """The complaint at the place that quotation marks of one line, or the indentation, show; else as it is."""
+    first = error.diagnostics[0]
+    if first.code not in ("GC0101", "GC0102") or first.labels:
+        return error
+    found = _odd_quote(source) if first.message.endswith("this '\"'") else _misindented(source)
+    return DiagnosticError(found) if found else error
+
+
+def _odd_quote(source: SourceText) -> Diagnostic | None:
+    """Quoted text may have several lines, but a value that nothing closes was mostly meant to have one."""
+    at = 0
+    for line in source.text.splitlines(keepends=True):
+        if line.count('"') % 2:
+            place = at + _culprit(line)
+            return Diagnostic("GC0102", "no closing '\"' for this '\"'", source.span(place, place + 1))
+        at += len(line)
+    return None
+
+
+def _culprit(line: str) -> int:
+    """The first mark that would quote an entry as well, else the last."""
+    marks = [m.start() for m in re.finditer('"', line)]
+    for left, right in zip(marks[::2], marks[1::2], strict=False):
+        if re.search(r"[;=]", line[left:right]):
+            return left
+    return marks[-1]
+
+
+def _misindented(source: SourceText) -> Diagnostic | None:
+    """The first closing bracket, alone at the beginning of its line, that is not indented as the line it closes."""
+    code = _BLANKED.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source.text)
+    opened: list[int] = []
+    for match in re.finditer(r"[\[\](){}]", code):
+        if match[0] in _CLOSER:
+            opened.append(match.start())
+            continue
+        if not opened or _CLOSER[code[opened[-1]]] != match[0]:
+            return None
+        opener, closer = opened.pop(), match.start()
+        left, right = _indentation(code, opener), _indentation(code, closer)
+        if code[code.rfind("\n", 0, closer) + 1 : closer].strip() or left == right or "\n" not in code[opener:closer]:
+            continue
+        bracket = code[opener]
+        if left > right:
+            label = Label(f"this '{match[0]}' is indented less", source.span(closer, closer + 1))
+            message = f"no closing '{match[0]}' for this '{bracket}'"
+            return Diagnostic("GC0102", message, source.span(opener, opener + 1), (label,))
+        label = Label(f"it is indented more than this '{bracket}'", source.span(opener, opener + 1))
+        return Diagnostic("GC0101", f"'{match[0]}' closes nothing", source.span(closer, closer + 1), (label,))
+    return None
+
+
+def _indentation(code: str, at: int) -> int:
+    line = code[code.rfind("\n", 0, at) + 1 : at + 1]
+    return len(line) - len(line.lstrip(" \t"))
