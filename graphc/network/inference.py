@@ -99,8 +99,8 @@ class _Inference:
     def _assume_ones(self) -> bool:
         """Unknown dimensions of delays in loops where nothing else is unknown are 1; whether there were any.
 
-        So it is in ``n = One + PastValue (0, n)``. An operand of 1 leaves open what the other is, so passes alone do not
-        find them.
+        So it is in ``n = One + PastValue (0, n)``. An operand of 1 leaves open what the other is, so passes alone do
+        not find them.
         """
         self._assumed = {node for node in self._order if node.is_delay and _nothing_else_is_unknown(node)}
         return bool(self._assumed)
