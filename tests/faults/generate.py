@@ -39,7 +39,7 @@ class Fault:
     text: str
     places: tuple[int, ...]
     meant: str | None = None
-    # a place that counts only if a label points to one of `places`: a bracket that does not fit, a section without a key
+    # a place that counts only if a label points to one of `places`: an unfit bracket, a section without a key
     other_end: bool = False
 
 
