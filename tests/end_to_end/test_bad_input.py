@@ -62,10 +62,11 @@ CASES = (
         "bracket of a section",
         """
         error[GC0102]: no closing '}' for this '{'
-         --> m.cntk:6:9
-          |
-        6 | Train = {
-          |         ^
+          --> m.cntk:20:11
+           |
+        20 |     SGD = {
+           |           ^
+           = this '}' is indented less, at m.cntk:35:1
         """,
         edits=(("numMBsToShowResult = 2\n    }", "numMBsToShowResult = 2\n"),),
         made=(),
