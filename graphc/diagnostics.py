@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "GC0003": "empty file",
     "GC0004": "output is not writable",
     "GC0005": "wrong command line",
+    "GC0006": "file that cannot be formatted safely",
     "GC0101": "bracket does not match",
     "GC0102": "bracket or quote is never closed",
     "GC0103": "no value given for a key",

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "train, test and write: execute the commands of a configuration",
     "check": "find what is wrong with configurations, without running them",
     "compile": "show the network, the graph or the code that a configuration becomes",
+    "fmt": "put configurations and BrainScript into canonical form",
     "explain": "what a diagnostic's code means, with an example and how to mend it",
     "help": "about a function, an operation, a configuration key or a section: help NAME",
     "cntk": "behave like CNTK's own command line: cntk configFile=FILE key=value …",

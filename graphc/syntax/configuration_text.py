@@ -134,12 +134,17 @@ def _ranges(source: SourceText, extra: str, entered: str) -> Iterator[tuple[int,
         elif not group_stop and text[at] in entered:
             group_stop = group_end(source, at)
             at += 1
-            if text[at] in _CUSTOM and not _NO_CUSTOM.match(text, at):
+            if custom_separator(text, at):
                 separator, at = text[at], at + 1
         else:
             stop = _token_end(source, at, separator, group_stop)
             yield at, stop
             at = stop
+
+
+def custom_separator(text: str, at: int) -> bool:
+    """Whether the first character of a group, at ``at``, separates its elements."""
+    return text[at : at + 1] in _CUSTOM and not _NO_CUSTOM.match(text, at)
 
 
 def _token_end(source: SourceText, at: int, separator: str, group_stop: int) -> int:
