@@ -35,6 +35,7 @@ def contents(model: str) -> dict[str, bytes]:
     return {name: x.tobytes() for name, x in load_model(Path(model)).values.items()} | learner
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.skipif(os.name != "posix", reason="another signal there")
 def test_ctrl_c_loses_nothing_but_the_epoch(project: Any) -> None:
     project.edit(*LONG)

@@ -105,8 +105,9 @@ def test_a_deadline(script: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send itself Ctrl-C alone")
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_stops_an_evaluation(script: Any) -> None:
-    evaluator = script.evaluator()
+    evaluator = script.evaluator(limits=Limits(seconds=60))
     threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         script.member("f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", evaluator)
