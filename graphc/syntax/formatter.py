@@ -7,7 +7,7 @@ of neighbouring lines, and lines that begin below what follows an opening bracke
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile, SourceText
@@ -18,6 +18,8 @@ from graphc.syntax.formatter_lexemes import Kind, Lexeme, lex_configuration, lex
 _INDENT = 4
 # columns of the author's tabs
 _TAB = 4
+# two or three settle every text that was seen
+_MOST_PASSES = 10
 _LINE_END = re.compile(r"\r\n?|\n")
 # an included file may be out of reach: the text can be formatted all the same
 _ABOUT_INCLUDES = {"GC0002", "GC0161", "GC0162"}
@@ -31,7 +33,7 @@ def format_script(text: str, name: str = "<string>") -> str:
     """
     tree = _tree(text, name)
     lexemes = lex_script(text, name)
-    result = _layout(text, lexemes)
+    result = _settled(text, lambda t: lex_script(t, name))
     again = lex_script(result, name)
     if not (_same_lexemes(lexemes, again) and _same_tree(_tree(result, name), tree)):
         raise _unsafe(name, text)
@@ -46,7 +48,7 @@ def format_configuration(text: str, name: str = "<string>") -> str:
     """
     entries = _entries(text, name)
     lexemes = lex_configuration(text, name)
-    result = _layout(text, lexemes)
+    result = _settled(text, lambda t: lex_configuration(t, name))
     if not _same_lexemes(lexemes, lex_configuration(result, name)):
         raise _unsafe(name, text)
     try:
@@ -232,6 +234,16 @@ class _Layout:
             elif lexeme.kind is Kind.CLOSE:
                 # what opens behind it belongs to the line where this was opened
                 indent = self.scopes.pop().closing
+
+
+def _settled(text: str, lex: Callable[[str], list[Lexeme]]) -> str:
+    """The layout that another pass leaves alone: what one puts into a column by chance, the next takes for aligned."""
+    for _ in range(_MOST_PASSES):
+        result = _layout(text, lex(text))
+        if result == text:
+            break
+        text = result
+    return text
 
 
 def _layout(text: str, lexemes: list[Lexeme]) -> str:
