@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import graphc.backends
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from graphc.ir import Graph, RandomStream
+from graphc.ir import Frames, Graph, RandomStream
 
 # Parameter values by name, arrays in the layout of graphc.ir.layout.
 Parameters = Mapping[str, Any]
@@ -24,13 +24,15 @@ Feeds = Mapping[str, Any]
 class Environment:
     """What a step needs beside parameters and feeds; every member may be traced.
 
-    ``count`` is the number of real frames, those behind are padding; none: all are real.
+    ``count`` is the number of real frames, those behind are padding; none: all are real. ``frames`` says more of dynamic
+    axes, by name: how their frames form sequences; on an axis that is not there every frame is a sequence.
     ``settings`` are the schedules' scalars (graphc.ir.Context).
     """
 
     count: Any | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     random: RandomStream | None = None
+    frames: Mapping[str, Frames] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

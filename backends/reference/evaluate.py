@@ -11,7 +11,10 @@ import numpy as np
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage, TensorType
+from graphc.backends.reference.loops import run_loop
 from graphc.ir.layout import align, array_shape
+from graphc.ops.recurrence import Scan
+from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
 
 
@@ -78,9 +81,21 @@ class Step:
     def apply(self, node: Node, operands: list[Any]) -> np.ndarray:
         # infinities and NaNs are values like others here; who trains looks for them
         with np.errstate(all="ignore"):
-            value = np.asarray(node.op.evaluate(self.context(node), *operands))
+            value = np.asarray(self._evaluated(node, operands))
         assert value.shape[node.type.axis is not None :] == tuple(reversed(node.type.dims)), (node, value.shape)
         return value
+
+    def _evaluated(self, node: Node, operands: list[Any]) -> Any:
+        context = self.context(node)
+        match node.op:
+            case Scan() as op:
+                return run_loop(op, self, context, operands)
+            case Where() as op:
+                value, frames = op.select(context, *operands)
+                self._frames.setdefault(op.axis, frames)
+                return value
+            case op:
+                return op.evaluate(context, *operands)
 
     def context(self, node: Node) -> Context:
         axis = node.type.axis or next((s.type.axis for s in node.inputs if s.type.axis is not None), None)
@@ -92,6 +107,7 @@ class Step:
             frames=None if axis is None else self._frames.get(axis.name),
             settings=self.environment.settings,
             random=self.environment.random,
+            axes=self._frames,
         )
 
     def _typed(self, type: TensorType) -> TensorType:
@@ -115,7 +131,8 @@ class Step:
             expected = ("frames", *reversed(node.type.dims))
             raise ValueError(f"the input {op.name} has the array shape {value.shape}, expected {expected}")
         assert node.type.axis is not None
-        self._frames.setdefault(node.type.axis.name, self._frames_of(value))
+        axis = node.type.axis.name
+        self._frames.setdefault(axis, self.environment.frames.get(axis) or self._frames_of(value))
         return value
 
     def _frames_of(self, value: np.ndarray) -> Frames:
@@ -142,9 +159,15 @@ def densify(feed: Any, type: TensorType) -> np.ndarray:
 
 
 def _require_evaluable(graph: Graph) -> None:
-    lacking = [n for n in graph.nodes if n.inputs and type(n.op).evaluate is Op.evaluate]
+    lacking = [n for n in graph.nodes if n.inputs and not _can_evaluate(n.op)]
     if lacking:
         what = "the operation {} cannot be evaluated"
         raise DiagnosticError(
             *(Diagnostic("GC0802", what.format(n.op.names[0]), graph.span_of(n)) for n in lacking),
         )
+
+
+def _can_evaluate(op: Op) -> bool:
+    if isinstance(op, Scan):
+        return all(_can_evaluate(node.op) for node in op.region.body.nodes if node.inputs)
+    return type(op).evaluate is not Op.evaluate

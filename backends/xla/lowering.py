@@ -13,12 +13,14 @@ import jax.numpy as jnp
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.backends.xla.values import Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
-from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage
+from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
 from graphc.ir.layout import align, array_shape
+from graphc.ops.recurrence import Scan
+from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
 
 # Both belong to graphc.backend, which knows nothing of JAX.
-jax.tree_util.register_dataclass(Environment, ["count", "settings", "random"], [])
+jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames"], [])
 jax.tree_util.register_dataclass(Results, ["outputs", "updates"], [])
 
 ArrayLowering = Callable[..., Any]
@@ -54,7 +56,7 @@ def function(graph: Graph, *, training: bool = False) -> Function:
 
     def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:
         with full_precision():
-            step = _Step(graph, parameters, feeds, environment or Environment(), training)
+            step = Step(graph, parameters, feeds, environment or Environment(), training)
             return step.results()
 
     return run
@@ -66,13 +68,20 @@ def uses_float64(graph: Graph) -> bool:
 
 
 def _check(graph: Graph) -> None:
-    missing = [node for node in graph.nodes if not _has_lowering(type(node.op))]
+    missing = [node for node in _with_bodies(graph) if not _has_lowering(type(node.op))]
     if missing:
         raise DiagnosticError(*dict.fromkeys(_no_lowering(graph, node) for node in missing))
 
 
+def _with_bodies(graph: Graph) -> Iterator[Node]:
+    regions = dict.fromkeys(node.op.region for node in graph.nodes if isinstance(node.op, Scan))
+    yield from graph.nodes
+    for region in regions:
+        yield from _with_bodies(region.body)
+
+
 def _has_lowering(operator: type[Op]) -> bool:
-    sources = operator in (InputValue, LearnableParameter)
+    sources = operator in (InputValue, LearnableParameter, Scan)
     return sources or operator in _ARRAYS or operator in _VALUES or operator.evaluate is not Op.evaluate
 
 
@@ -80,7 +89,18 @@ def _no_lowering(graph: Graph, node: Node) -> Diagnostic:
     return Diagnostic("GC0802", f"the operation {node.op.names[0]} cannot run on XLA", graph.span_of(node))
 
 
-class _Step:
+# how a loop is run: its node and the step that it is part of → value of every result of the loop that the step needs
+LoopLowering = Callable[[Scan, "Step", Node], Mapping[Node, Value]]
+_LOOPS: list[LoopLowering] = []
+
+
+def lowers_loops(lowering: LoopLowering) -> LoopLowering:
+    """Register the lowering of loops, which needs this module to lower their bodies."""
+    _LOOPS[:] = [lowering]
+    return lowering
+
+
+class Step:
     """One evaluation of a graph: the values of its nodes, inputs before users."""
 
     def __init__(
@@ -91,15 +111,28 @@ class _Step:
         self.feeds = feeds
         self.environment = environment
         self.training = training
-        self.frames = _frames(graph, feeds, environment)
+        self.axes = _axes(graph, feeds, environment)
         self.values: dict[Node, Value] = {}
 
     def results(self) -> Results:
-        for node in self.graph.nodes:
-            self.values[node] = self.value(node)
+        self.run()
         outputs = {name: self.values[node].dense for name, node in self.graph.roots.items()}
         updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
         return Results(outputs, updates)
+
+    def run(self) -> None:
+        for node in self.graph.nodes:
+            if node not in self.values:
+                self.evaluate(node)
+
+    def evaluate(self, node: Node) -> None:
+        match node.op:
+            case Scan() as op:
+                self.values.update(_LOOPS[0](op, self, node))
+            case Where() as op:
+                self.values[node] = self.selection(op, node)
+            case _:
+                self.values[node] = self.value(node)
 
     def value(self, node: Node) -> Value:
         match node.op:
@@ -111,6 +144,13 @@ class _Step:
                 return Value(node.type, self.parameter(node))
         with jax.named_scope(node.op.names[0]):
             return apply(node.op, self.context(node), *(self.values[i] for i in node.inputs))
+
+    def selection(self, op: Where, node: Node) -> Value:
+        """The indices of chosen frames; their dynamic axis is known from here on."""
+        flags = jax.lax.stop_gradient(self.values[node.inputs[0]].dense)
+        indices, frames = op.select(self.context(node), flags)
+        self.axes.setdefault(op.axis, frames)
+        return Value(node.type, indices)
 
     def fed(self, name: str, node: Node) -> Any:
         value = self.feeds[name]
@@ -128,14 +168,16 @@ class _Step:
         return jnp.asarray(self.parameters[parameter.name], dtype).reshape(shape)
 
     def context(self, node: Node) -> Context:
+        axis = node.type.axis or next((i.type.axis for i in node.inputs if i.type.axis is not None), None)
         return Context(
             xp=jnp,
             operands=tuple(i.type for i in node.inputs),
             result=node.type,
             training=self.training,
-            frames=self.frames,
+            frames=None if axis is None else self.axes.get(axis.name),
             settings=self.environment.settings,
             random=self.environment.random,
+            axes=self.axes,
         )
 
 
@@ -144,15 +186,22 @@ def _parameter_name(node: Node) -> str:
     return node.op.name
 
 
-def _frames(graph: Graph, feeds: Feeds, environment: Environment) -> Frames | None:
-    sizes = [jax.tree.leaves(feeds[n.op.name])[0].shape[0] for n in graph.nodes if isinstance(n.op, InputValue)]
-    if not sizes:
-        return None
-    assert len(set(sizes)) == 1, f"inputs of different numbers of frames: {sizes}"
+def _axes(graph: Graph, feeds: Feeds, environment: Environment) -> dict[str, Frames]:
+    """The dynamic axes of the inputs."""
+    found: dict[str, Frames] = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, InputValue) or node.op.axis in environment.frames:
+            continue
+        size = jax.tree.leaves(feeds[node.op.name])[0].shape[0]
+        known = found.setdefault(node.op.axis, _frames(size, environment, node.type.element.value))
+        assert known.mask is None or known.mask.shape == (size,), f"inputs of different numbers of frames: {node}"
+    return {**environment.frames, **found}
+
+
+def _frames(size: int, environment: Environment, dtype: str) -> Frames:
     if environment.count is None:
-        return Frames(sizes[0])
-    dtype = "float64" if uses_float64(graph) else "float32"
-    return Frames(environment.count, (jnp.arange(sizes[0]) < environment.count).astype(dtype))
+        return Frames(size)
+    return Frames(environment.count, (jnp.arange(size) < environment.count).astype(dtype))
 
 
 def apply(op: Op, c: Context, *values: Value) -> Value:
@@ -202,11 +251,11 @@ def evaluate(op: Op, c: Context, *xs: Any) -> Any:
 def with_pullback(forward: Callable[..., Any], pullback: Callable[..., Sequence[Any]], c: Context, *xs: Any) -> Any:
     """``forward(c, *xs)`` with gradients ``pullback(c, xs, y, g)``, summed where an operand was broadcast."""
     # What is traced in the context must be an argument: a function with its own gradient may not close over it.
-    traced = (c.frames, dict(c.settings), c.random)
+    traced = (c.frames, dict(c.settings), c.random, dict(c.axes))
 
     def context(traced: Any) -> Context:
-        frames, settings, random = traced
-        return replace(c, frames=frames, settings=settings, random=random)
+        frames, settings, random, axes = traced
+        return replace(c, frames=frames, settings=settings, random=random, axes=axes)
 
     @jax.custom_vjp
     def call(traced: Any, *xs: Any) -> Any:
@@ -237,7 +286,9 @@ def unbroadcast(gradient: Any, x: Any) -> Any:
     return gradient.sum(repeated, keepdims=True).astype(x.dtype)
 
 
-jax.tree_util.register_dataclass(Frames, ["count", "mask"], [])
+jax.tree_util.register_dataclass(Frames, ["count", "mask", "sequences"], [])
+jax.tree_util.register_dataclass(Sequences, ["ids", "positions", "starts", "lengths", "count", "lanes"], ["longest"])
+jax.tree_util.register_dataclass(Lanes, ["frames", "places"], ["is_regular"])
 
 
 def names_of_parameters(graph: Graph) -> Mapping[str, Node]:

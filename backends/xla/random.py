@@ -22,6 +22,10 @@ class CounterStream:
         """The stream of one minibatch; ``minibatch`` may be traced, the others are numbers of the host."""
         return CounterStream(jnp.stack([jnp.uint32(epoch_word(seed, epoch)), jnp.asarray(minibatch, jnp.uint32)]))
 
+    def step(self, time: Any) -> CounterStream:
+        """The stream of one step of a loop, whose number may be traced."""
+        return CounterStream(jnp.stack([self.key[0], _mix(self.key[1] ^ _mix(jnp.asarray(time, jnp.uint32) + 1))]))
+
     def words(self, name: str, count: int) -> Any:
         """``count`` random 32-bit words."""
         salt = jnp.uint32(zlib.crc32(name.encode()))

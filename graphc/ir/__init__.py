@@ -1,7 +1,8 @@
 """Typed, acyclic, immutable graphs and what is needed to read, print, check and rewrite them."""
 
 from graphc.ir.graph import GROUPS, Graph, topological, users
-from graphc.ir.node import Context, Cost, Frames, Node, Op, RandomStream, check_arity, op, operator
+from graphc.ir.node import Context, Cost, Frames, Lanes, Node, Op, RandomStream, Sequences, check_arity, op, operator
+from graphc.ir.region import Carry, Region
 from graphc.ir.rewrite import RewriteError, Rule, Trace, rewrite, rule
 from graphc.ir.text import equal_graphs, format_graph, parse_graph
 from graphc.ir.types import (
@@ -20,6 +21,7 @@ from graphc.ir.verify import VerificationError, verify
 __all__ = [
     "DEFAULT_AXIS",
     "GROUPS",
+    "Carry",
     "Context",
     "Cost",
     "Dim",
@@ -27,11 +29,14 @@ __all__ = [
     "ElementType",
     "Frames",
     "Graph",
+    "Lanes",
     "Node",
     "Op",
     "RandomStream",
+    "Region",
     "RewriteError",
     "Rule",
+    "Sequences",
     "Shape",
     "ShapeError",
     "Storage",

@@ -35,14 +35,49 @@ class RandomStream(Protocol):
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """The frames of an axis laid out for recurrences: ``(time, lanes)``, sequences one behind the other in a lane.
+
+    ``frames[t, l]`` is the frame that stands there; a gap repeats some real frame, and nobody reads what becomes of it.
+    ``places[f]`` is ``t * lanes + l`` of frame f. ``is_regular``: lane l is sequence l, all have the same length and
+    there is no padding, so that no table needs to be looked at.
+    """
+
+    frames: Any
+    places: Any
+    is_regular: bool = False
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Which frames make a sequence: they stand one behind the other, sequence after sequence.
+
+    ``ids`` and ``positions``, ``(frames,)``, are the sequence of each frame and its place there, from 0; padding frames
+    have the number of sequence slots as id, and position 0. ``starts`` and ``lengths``, ``(sequences,)``, are the first
+    frame of each sequence and how many there are, 0 in slots that are not used. ``count`` sequences are real.
+    ``longest`` is a bound of the lengths that the host knows.
+    """
+
+    ids: Any
+    positions: Any
+    starts: Any
+    lengths: Any
+    count: Any
+    longest: int
+    lanes: Lanes | None = None
+
+
+@dataclass(frozen=True)
 class Frames:
     """The dynamic axis of a step in frames form: ``count`` real frames, then padding.
 
     ``mask`` is 1 for a real frame and 0 for padding, shape ``(frames,)``; none where every frame is real.
+    ``sequences`` is none where every frame is a sequence of its own.
     """
 
     count: Any
     mask: Any | None = None
+    sequences: Sequences | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +86,8 @@ class Context:
 
     ``settings`` holds what schedules set, as scalars of the step: ``dropout_rate``,
     ``batch_normalization_time_constant`` and ``batch_normalization_blend_time_constant`` (absent: the node's own).
+    ``frames`` are those of the result or, where that has none, of the first operand that has; ``axes`` are all that
+    the step has met, by name of the dynamic axis.
     """
 
     xp: Any
@@ -60,6 +97,7 @@ class Context:
     frames: Frames | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     random: RandomStream | None = None
+    axes: Mapping[str, Frames] = field(default_factory=dict)
 
     def sum_frames(self, x: Any) -> Any:
         """Sum over real frames of an array whose first axis is the dynamic one."""

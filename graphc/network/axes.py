@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from graphc.network.network import NetworkNode
-from graphc.network.special import Delay
+from graphc.ops.delays import Delay
 from graphc.ops.elementwise import ElementTimes, Minus
 from graphc.ops.reductions import SumColumnElements
 from graphc.ops.rules import one_frame_of

@@ -20,7 +20,8 @@ from graphc.network.network import Network, NetworkNode
 from graphc.network.operations import UNSUPPORTED
 from graphc.network.saved import loaded_network
 from graphc.network.session import Session
-from graphc.network.special import AxisSource, Delay, network_operator
+from graphc.network.special import AxisSource, network_operator
+from graphc.ops.delays import Delay
 from graphc.ops.sources import EnvironmentInput, InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe

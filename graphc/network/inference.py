@@ -11,7 +11,7 @@ from graphc.ir.types import MAX_RANK
 from graphc.network import explain
 from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
-from graphc.network.special import Delay
+from graphc.ops.delays import Delay
 from graphc.ops.sequences import Where
 from graphc.ops.sources import LearnableParameter
 

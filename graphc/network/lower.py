@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from graphc.ir import Graph, Node, Op, Storage
-from graphc.network import explain
-from graphc.network.network import Network, NetworkNode, topological
-from graphc.ops.sources import InputValue
+from graphc.ir import Carry, Graph, Node, Op, Region, Storage, TensorType
+from graphc.network.network import Network, NetworkNode
+from graphc.network.recurrence import Loop, components, is_loop, loop_of
+from graphc.ops.delays import Delay
+from graphc.ops.recurrence import Scan
+from graphc.ops.sources import InputValue, LearnableParameter
 
 
 def to_graph(
@@ -25,13 +27,16 @@ def to_graph(
     new values of state. Raises `DiagnosticError`.
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
-    order = topological(chosen)
-    delay = next((node for node in order if node.is_delay), None)
-    if delay is not None:
-        raise DiagnosticError(explain.unlowered_recurrence(delay))
     lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()})
-    for node in order:
-        lowering.add(node)
+    order: list[NetworkNode] = []
+    for component in components(chosen):
+        if is_loop(component):
+            loop = loop_of(component)
+            lowering.add_loop(loop)
+            order.extend(loop.nodes)
+        else:
+            lowering.add(component[0])
+            order.extend(component)
     made = lowering.made
     groups = {g: tuple(n.name for n in nodes if n in made) for g, nodes in network.groups.items()}
     return Graph(
@@ -64,6 +69,36 @@ class _Lowering:
         self.made[node] = op(*inputs, span=node.span)
         self._advance(op, inputs, node)
 
+    def add_loop(self, loop: Loop) -> None:
+        """Every node of a recurrence, as a result of the loop over its frames."""
+        members = set(loop.nodes)
+        outer = dict.fromkeys(s for n in loop.nodes for s in _read_in_body(n) if s not in members)
+        # what is constant is better known inside
+        inside = {node: self.made[node] for node in outer if _is_constant(node)}
+        steps = [node for node in outer if _type(node).axis is not None]
+        constants = [node for node in outer if _type(node).axis is None and node not in inside]
+        body = {**inside, **{n: _step_input(n.name, _type(n)) for n in [*steps, *loop.delays]}}
+        body |= {node: _constant_input(node) for node in constants}
+        for node in loop.nodes:
+            if not node.is_delay:
+                body[node] = node.op(*(body[source] for source in node.inputs), span=node.span)
+        operands = [*steps, *constants]
+        region = Region(
+            Graph(
+                {node.name: body[node] for node in loop.nodes},
+                names={node.name: body[node] for node in operands},
+                spans={node.name: node.span for node in loop.nodes if node.span is not None},
+            ),
+            loop.axis,
+            loop.backward,
+            tuple(node.name for node in steps),
+            tuple(node.name for node in constants),
+            tuple(_carries(loop.delays, operands)),
+        )
+        inputs = [self.made[node] for node in operands]
+        for node in loop.nodes:
+            self.made[node] = Scan(region, node.name)(*inputs, span=node.span)
+
     def _stored(self, node: NetworkNode) -> Op:
         """The operator; an input as the reader stores it."""
         if not isinstance(node.op, InputValue):
@@ -80,3 +115,40 @@ class _Lowering:
 
     def updates(self) -> tuple[tuple[Node, Node], ...]:
         return tuple(self._current.items())
+
+
+def _read_in_body(node: NetworkNode) -> list[NetworkNode]:
+    """What one step reads; a delay's operands belong to the border between steps."""
+    return [] if node.is_delay else node.inputs
+
+
+def _carries(delays: Sequence[NetworkNode], operands: list[NetworkNode]) -> Iterator[Carry]:
+    """The delays of a loop; their initial states join the operands."""
+    initials: list[NetworkNode] = []
+    for node in delays:
+        op = node.op
+        assert isinstance(op, Delay)
+        value, *states = node.inputs
+        initials += [state for state in states if state not in initials]
+        at = len(operands) + initials.index(states[0]) if states else None
+        yield Carry(node.name, value.name, op.time_step, op.default_hidden_activation, at)
+    operands += initials
+
+
+def _type(node: NetworkNode) -> TensorType:
+    assert node.type is not None, node
+    return node.type
+
+
+def _is_constant(node: NetworkNode) -> bool:
+    return isinstance(node.op, LearnableParameter) and node.op.constant is not None
+
+
+def _step_input(name: str, type: TensorType) -> Node:
+    assert type.axis is not None, name
+    return InputValue(name, type.shape, type.axis.name, type.element)()
+
+
+def _constant_input(node: NetworkNode) -> Node:
+    type = _type(node)
+    return LearnableParameter(node.name, type.shape, element=type.element)()

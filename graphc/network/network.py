@@ -8,7 +8,8 @@ from typing import Any
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span
 from graphc.ir import GROUPS, ElementType, Op, Storage, TensorType
-from graphc.network.special import AxisSource, Delay
+from graphc.network.special import AxisSource
+from graphc.ops.delays import Delay
 from graphc.ops.sources import InputValue, LearnableParameter
 
 

@@ -33,7 +33,12 @@ def _common_axis(types: Sequence[TensorType]) -> DynamicAxis | None:
 
 def one_frame_of(axis: DynamicAxis) -> DynamicAxis:
     """The axis of sequences of one frame, one for each sequence of ``axis``."""
-    return axis if axis.name.startswith(_ONE_FRAME) else DynamicAxis(f"{_ONE_FRAME}{axis.name})")
+    return axis if is_one_frame(axis) else DynamicAxis(f"{_ONE_FRAME}{axis.name})")
+
+
+def is_one_frame(axis: DynamicAxis) -> bool:
+    """Whether the axis is one of `one_frame_of`."""
+    return axis.name.startswith(_ONE_FRAME)
 
 
 def _may_agree(a: DynamicAxis, b: DynamicAxis | None) -> bool:
@@ -44,7 +49,7 @@ def _may_agree(a: DynamicAxis, b: DynamicAxis | None) -> bool:
     """
     if a == b or b is None:
         return True
-    taken = [axis for axis in (a, b) if axis.name.startswith(_ONE_FRAME)]
+    taken = [axis for axis in (a, b) if is_one_frame(axis)]
     return bool(taken) and taken[0] != one_frame_of(b if taken[0] == a else a)
 
 

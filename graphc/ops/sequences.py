@@ -1,14 +1,15 @@
-"""Choosing and moving frames: operators that look across a sequence, and the dynamic axes they make.
-
-None of them has an `evaluate` yet: networks hold them and know their types, and a backend names them.
-"""
+"""Choosing and moving frames: operators that look across a sequence, and the dynamic axes they make."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from graphc.ir import DynamicAxis, Op, ShapeError, TensorType, op
-from graphc.ops.rules import result_type
+from graphc.ir import Context, DynamicAxis, Frames, Op, Sequences, ShapeError, TensorType, op
+from graphc.ops.frames import at, frames_of, lengths_of_frames, per_frame, sequences_of
+from graphc.ops.rules import is_one_frame, result_type
+
+# CNTK's condition for the next whole number leaves room for this much rounding of a float32 sum
+_EPSILON = 2.0**-23
 
 
 class _Sequences(Op):
@@ -41,6 +42,19 @@ class Where(_Sequences):
         if cond.size != 1:
             raise ShapeError(f"the condition is {cond}, expected one number a frame", 0)
 
+    def evaluate(self, c: Context, cond: Any) -> Any:
+        return self.select(c, cond)[0]
+
+    def select(self, c: Context, cond: Any) -> tuple[Any, Frames]:
+        """The indices and the axis that they are on."""
+        source = sequences_of(c, c.operands[0].axis, cond.shape[0])
+        flags = cond.reshape(-1)
+        if is_one_frame(DynamicAxis(self.axis)):
+            indices, frames = _one_of_each(c, flags, source)
+        else:
+            indices, frames = _selected(c, flags, source)
+        return indices.astype(cond.dtype).reshape(-1, 1), frames
+
 
 @op
 class PackedIndex(_Sequences):
@@ -61,6 +75,11 @@ class PackedIndex(_Sequences):
         _require_axis(target, 0)
         _require_index(index, 1)
 
+    def evaluate(self, c: Context, target: Any, index: Any) -> Any:
+        source = sequences_of(c, c.operands[0].axis, target.shape[0])
+        chosen = sequences_of(c, c.operands[1].axis, index.shape[0])
+        return index + per_frame(at(c.xp, source.starts, chosen.ids), index.ndim).astype(index.dtype)
+
 
 @op
 class GatherPacked(_Sequences):
@@ -80,6 +99,11 @@ class GatherPacked(_Sequences):
 
     def check(self, index: TensorType, x: TensorType) -> None:
         _require_index(index, 0)
+
+    def evaluate(self, c: Context, index: Any, x: Any) -> Any:
+        # along the dynamic axis or the author's last: the first of the array in both cases
+        found = at(c.xp, x, index.reshape(-1).astype("int32"))
+        return found.reshape((index.shape[0], *reversed(c.result.dims)))
 
 
 @op
@@ -102,6 +126,15 @@ class ScatterPacked(_Sequences):
         _require_axis(cond, 0)
         _require_index(index, 1)
 
+    def evaluate(self, c: Context, cond: Any, index: Any, y: Any) -> Any:
+        total = cond.shape[0]
+        chosen = sequences_of(c, c.operands[1].axis, index.shape[0])
+        real = chosen.ids < chosen.starts.shape[0]
+        places = c.xp.where(real, index.reshape(-1).astype("int32"), total)
+        if c.operands[2].axis is None:
+            y = c.xp.broadcast_to(y, (index.shape[0], *y.shape))
+        return _put(c.xp, total, places, y)
+
 
 @op
 class ReconcileDynamicAxis(_Sequences):
@@ -122,6 +155,15 @@ class ReconcileDynamicAxis(_Sequences):
     def check(self, x: TensorType, layout: TensorType) -> None:
         _require_axis(layout, 1)
 
+    def evaluate(self, c: Context, x: Any, layout: Any) -> Any:
+        total = layout.shape[0]
+        if c.operands[0].axis is None:
+            return c.xp.broadcast_to(x, (total, *x.shape))
+        to = sequences_of(c, c.operands[1].axis, total)
+        source = sequences_of(c, c.operands[0].axis, x.shape[0])
+        last = c.xp.maximum(at(c.xp, source.lengths, to.ids) - 1, 0)
+        return at(c.xp, x, at(c.xp, source.starts, to.ids) + c.xp.minimum(to.positions, last))
+
 
 @op
 class TimeReverse(_Sequences):
@@ -136,6 +178,13 @@ class TimeReverse(_Sequences):
 
     def check(self, x: TensorType) -> None:
         _require_axis(x, 0)
+
+    def evaluate(self, c: Context, x: Any) -> Any:
+        sequences = sequences_of(c, c.operands[0].axis, x.shape[0])
+        last = at(c.xp, sequences.starts, sequences.ids) + lengths_of_frames(c.xp, sequences) - 1
+        frames = c.xp.arange(x.shape[0], dtype="int32")
+        real = sequences.ids < sequences.starts.shape[0]
+        return c.xp.take(x, c.xp.where(real, last - sequences.positions, frames), axis=0)
 
 
 RECURRENT_GATES = {"lstm": 4, "gru": 3, "rnnReLU": 1, "rnnTanh": 1}
@@ -202,6 +251,58 @@ class OptimizedRNNStack(_Sequences):
         above = directions * self.hidden_dims
         sizes = x.shape[0] + self.hidden_dims + 2 + (self.num_layers - 1) * (above + self.hidden_dims + 2)
         return self.hidden_dims, directions * gates * sizes
+
+
+def _one_of_each(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
+    """The first frame of each sequence or, where that is not flagged, the last."""
+    xp = c.xp
+    slots = source.starts.shape[0]
+    last = xp.maximum(source.lengths - 1, 0)
+    indices = xp.where(at(xp, flags, source.starts) > 0, xp.zeros_like(last), last)
+    numbers = xp.arange(slots, dtype="int32")
+    real = numbers < source.count
+    zeros = xp.zeros(slots, "int32")
+    found = Sequences(
+        xp.where(real, numbers, zeros + slots), zeros, numbers, xp.where(real, zeros + 1, zeros), source.count, 1
+    )
+    return indices, Frames(source.count, real.astype(flags.dtype), found)
+
+
+def _selected(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
+    """Every frame as often as the sum of the flags says (spec: operation Where)."""
+    xp = c.xp
+    total = flags.shape[0]
+    frames = frames_of(c, c.operands[0].axis)
+    numbers = xp.arange(total, dtype="int32")
+    flags = xp.where(numbers < frames.count, flags, xp.zeros((), flags.dtype))
+    before = xp.cumsum(flags) - flags
+    desired = before + flags - at(xp, at(xp, before, source.starts), source.ids)
+    wanted = xp.maximum(xp.ceil(desired * (1 - _EPSILON)), (desired > 0).astype(desired.dtype))
+    wanted = xp.where(numbers < frames.count, wanted, xp.zeros_like(wanted)).astype("int32")
+    previous = xp.concatenate([xp.zeros(1, wanted.dtype), wanted[:-1]])
+    copies = xp.maximum(wanted - xp.where(source.positions == 0, xp.zeros_like(previous), previous), 0)
+    ends = xp.cumsum(copies)
+    count = ends[-1]
+    taken = xp.minimum(xp.searchsorted(ends, numbers, side="right"), total - 1).astype("int32")
+    real = numbers < count
+    slots = source.starts.shape[0]
+    first = at(xp, ends - copies, source.starts)
+    last = at(xp, ends, source.starts + xp.maximum(source.lengths - 1, 0))
+    lengths = xp.where(source.lengths > 0, last - first, xp.zeros_like(first)).astype("int32")
+    ids = xp.where(real, at(xp, source.ids, taken), slots).astype("int32")
+    positions = xp.where(real, numbers - at(xp, first, ids), 0).astype("int32")
+    found = Sequences(ids, positions, first.astype("int32"), lengths, source.count, source.longest)
+    return at(xp, source.positions, taken), Frames(count, real.astype(flags.dtype), found)
+
+
+def _put(xp: Any, total: int, places: Any, x: Any) -> Any:
+    """An array of ``total`` rows with those of ``x`` at their places, 0 elsewhere; places outside are left out."""
+    rows = xp.zeros((total + 1, *x.shape[1:]), x.dtype)
+    if hasattr(rows, "at"):
+        rows = rows.at[places].set(x)
+    else:
+        rows[places] = x
+    return rows[:total]
 
 
 def _require_axis(type: TensorType, operand: int) -> None:

@@ -1,0 +1,139 @@
+"""Recurrences of a network: its strongly connected components, each the body of one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label
+from graphc.ir import DynamicAxis
+from graphc.network import explain
+from graphc.network.network import NetworkNode
+from graphc.ops.delays import Delay
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Nodes that depend on each other through delays; all on one dynamic axis, all delays in one direction.
+
+    ``nodes`` are in an order in which a step can compute them: delays first, inputs before users.
+    """
+
+    nodes: tuple[NetworkNode, ...]
+    axis: DynamicAxis
+    backward: bool
+
+    @property
+    def delays(self) -> list[NetworkNode]:
+        return [node for node in self.nodes if node.is_delay]
+
+
+def components(roots: Iterable[NetworkNode]) -> list[tuple[NetworkNode, ...]]:
+    """Strongly connected components below the roots, each after those that it reads; order of nodes as visited.
+
+    In a network without cycles this is depth first, inputs left to right. (R. E. Tarjan, Depth-first search and linear
+    graph algorithms, 1972, without recursion.)
+    """
+    found: list[tuple[NetworkNode, ...]] = []
+    index: dict[NetworkNode, int] = {}
+    low: dict[NetworkNode, int] = {}
+    open_nodes: list[NetworkNode] = []
+    is_open: set[NetworkNode] = set()
+    for root in roots:
+        stack: list[tuple[NetworkNode, int]] = [(root, 0)] if root not in index else []
+        while stack:
+            node, at = stack.pop()
+            if at == 0:
+                index[node] = low[node] = len(index)
+                open_nodes.append(node)
+                is_open.add(node)
+            else:
+                low[node] = min(low[node], low[node.inputs[at - 1]]) if node.inputs[at - 1] in is_open else low[node]
+            while at < len(node.inputs) and node.inputs[at] in index:
+                source = node.inputs[at]
+                if source in is_open:
+                    low[node] = min(low[node], index[source])
+                at += 1
+            if at < len(node.inputs):
+                stack.append((node, at + 1))
+                stack.append((node.inputs[at], 0))
+            elif low[node] == index[node]:
+                first = open_nodes.index(node, _position(open_nodes, node))
+                members = tuple(open_nodes[first:])
+                del open_nodes[first:]
+                is_open.difference_update(members)
+                found.append(members)
+    return found
+
+
+def _position(nodes: list[NetworkNode], node: NetworkNode) -> int:
+    at = len(nodes) - 1
+    while nodes[at] is not node:
+        at -= 1
+    return at
+
+
+def is_loop(component: tuple[NetworkNode, ...]) -> bool:
+    return len(component) > 1 or component[0] in component[0].inputs
+
+
+def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
+    """The loop of a component with a cycle; raises `DiagnosticError` for what no loop can compute."""
+    members = set(component)
+    delays = [node for node in component if node.is_delay and node.inputs[0] in members]
+    _require_one_direction(delays)
+    _require_one_axis(component)
+    _require_no_state(component)
+    assert delays[0].type is not None and delays[0].type.axis is not None
+    op = delays[0].op
+    assert isinstance(op, Delay)
+    return Loop(tuple(_step_order(component)), delays[0].type.axis, op.direction > 0)
+
+
+def _step_order(component: tuple[NetworkNode, ...]) -> list[NetworkNode]:
+    members = set(component)
+    order = [node for node in component if node.is_delay]
+    done = set(order)
+    for root in component:
+        stack: list[tuple[NetworkNode, int]] = [(root, 0)]
+        while stack:
+            node, at = stack.pop()
+            if node in done:
+                continue
+            if at < len(node.inputs):
+                stack.append((node, at + 1))
+                if node.inputs[at] in members and node.inputs[at] not in done:
+                    stack.append((node.inputs[at], 0))
+            else:
+                done.add(node)
+                order.append(node)
+    return order
+
+
+def _require_one_direction(delays: list[NetworkNode]) -> None:
+    first = delays[0]
+    other = next((node for node in delays if type(node.op) is not type(first.op)), None)
+    if other is not None:
+        message = f"one recurrence looks both ways: {explain.title(first)} and {explain.title(other)}"
+        labels = tuple(Label(f"{explain.title(n)} is {n.operation}", n.span) for n in (first, other))
+        hint = "a loop runs from the first frame to the last or back; what looks the other way must not depend on it"
+        raise DiagnosticError(Diagnostic("GC0408", message, first.span, labels, hint))
+
+
+def _require_one_axis(component: tuple[NetworkNode, ...]) -> None:
+    first = component[0]
+    for node in component:
+        assert node.type is not None and first.type is not None
+        if node.type.axis != first.type.axis:
+            message = f"a recurrence leaves its dynamic axis: {explain.title(first)} is {first.type}, {node.type} follows"
+            labels = tuple(Label(f"{explain.title(n)} is {n.type}", n.span) for n in (first, node))
+            hint = "what a loop computes must have the frames that its delays look at"
+            raise DiagnosticError(Diagnostic("GC0408", message, node.span, labels, hint))
+
+
+def _require_no_state(component: tuple[NetworkNode, ...]) -> None:
+    node = next((node for node in component if node.op.updates()), None)
+    if node is not None:
+        message = f"{explain.title(node)} keeps running statistics ({node.operation}), which a recurrence cannot"
+        hint = "normalize what goes into the loop or comes out of it"
+        raise DiagnosticError(Diagnostic("GC0408", message, node.span, hint=hint))
