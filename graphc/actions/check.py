@@ -63,7 +63,7 @@ class Check:
     networks: list[CheckedNetwork] = field(default_factory=list)
 
 
-def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
+def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_of: type[Networks] = Networks) -> Check:
     """Read every command, build every network, infer every shape, and hold readers against inputs.
 
     ``write`` is given what the language's ``Print`` prints.
@@ -75,7 +75,7 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
         commands = [c for section in experiment.commands for c in _commands(section, result.found)]
         # A parameter file that is missing leaves a dimension open: what runs later may write it.
         session = Session(files_required=False, write=write)
-        networks = Networks(experiment.settings, root.context.include_directories, session)
+        networks = networks_of(experiment.settings, root.context.include_directories, session)
         checker = _Checker(networks, commands, result)
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
@@ -150,6 +150,9 @@ class _Checker:
     def _check_training(self, command: TrainCommand, network: Network) -> None:
         criterion = criterion_of(network, command.sgd, command.span)
         match_streams_of(network, [criterion, *evaluations_of(network, command.sgd, command.span)], command)
+        if command.reader.is_supported:
+            sources = [node.inputs[0].name for node in network if node.is_statistic]
+            match_streams(command.reader, wanted_inputs(inputs_below(network, sources)))
 
     def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
         source = command.network
