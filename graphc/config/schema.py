@@ -177,6 +177,7 @@ SGD = (
     Key("batchNormalizationTimeConstant", schedule(), None, "samples in which running statistics decay to 1/e"),
     Key("batchNormalizationBlendTimeConstant", schedule(), None, "weight of running statistics in training"),
     Key("keepCheckPointFiles", boolean, False, "keep the checkpoints of earlier epochs"),
+    Key("useAllDataForPreComputedNode", boolean, True, "statistics are of all data, not of one epoch"),
     Key("trainCriterionNodeName", string, "", "criterion to train instead of the network's"),
     Key("evalCriterionNodeName", string, "", "criterion to report instead of the network's"),
     Key("traceLevel", integer(), 0, "how much the log tells"),
@@ -198,7 +199,7 @@ SGD = (
     *_no_effect(
         string, "memory and speed only", "maxTempMemSizeInSamplesForCNN", "packThresholdSizeInKB", "numMBsToCUDAProfile"
     ),
-    *_no_effect(string, "accepted and ignored", "UseAllDataForPreComputedNode", "sigFigs", "adaptationRegWeight"),
+    *_no_effect(string, "accepted and ignored", "sigFigs", "adaptationRegWeight"),
     *_no_effect(string, "accepted and ignored", "tensorBoardNumMBsToLogResult", "modelPath", "syncStats"),
 )
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Graph, Node, Op, Storage
 from graphc.network import explain
-from graphc.network.network import Network, NetworkNode, topological
-from graphc.ops.sources import InputValue
+from graphc.network.network import Network, NetworkNode, needed
+from graphc.ops.sources import InputValue, LearnableParameter
 
 
 def to_graph(
@@ -25,7 +25,7 @@ def to_graph(
     new values of state. Raises `DiagnosticError`.
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
-    order = topological(chosen)
+    order = needed(chosen)
     delay = next((node for node in order if node.is_delay), None)
     if delay is not None:
         raise DiagnosticError(explain.unlowered_recurrence(delay))
@@ -60,12 +60,15 @@ class _Lowering:
 
     def add(self, node: NetworkNode) -> None:
         op = self._stored(node)
-        inputs = tuple(self.made[source] for source in node.inputs)
+        inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
         self.made[node] = op(*inputs, span=node.span)
         self._advance(op, inputs, node)
 
     def _stored(self, node: NetworkNode) -> Op:
-        """The operator; an input as the reader stores it."""
+        """The operator; an input as the reader stores it, a statistic as the parameter that holds it."""
+        if node.is_statistic:
+            assert node.type is not None, node
+            return LearnableParameter(node.name, node.type.dims, 0.0, element=node.type.element, is_state=True)
         if not isinstance(node.op, InputValue):
             return node.op
         return dataclasses.replace(node.op, storage=self._storages.get(node.name.lower(), node.op.storage))

@@ -31,7 +31,6 @@ TEXT = "CNTKTextFormatReader"
 # network, reader, severity in check, code, what the message names
 CASES = {
     "recurrent layer": (NETWORK.format("RecurrentLSTMLayer {2} (features)"), TEXT, "warning", "GC0408", "recurrences"),
-    "statistics": (NETWORK.format("MeanVarNorm (features)"), TEXT, "warning", "GC0802", "InvStdDev"),
     "operation": (
         NETWORK.format("ReconcileDynamicAxis (features, labels)"),
         *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
