@@ -150,6 +150,9 @@ class _Checker:
     def _check_training(self, command: TrainCommand, network: Network) -> None:
         criterion = criterion_of(network, command.sgd, command.span)
         match_streams_of(network, [criterion, *evaluations_of(network, command.sgd, command.span)], command)
+        if command.reader.is_supported:
+            sources = [node.inputs[0].name for node in network if node.is_statistic]
+            match_streams(command.reader, wanted_inputs(inputs_below(network, sources)))
 
     def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
         source = command.network
