@@ -37,11 +37,11 @@ CASES = {
     ),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (
-        "SimpleNetworkBuilder = [ rnnType = LSTM ; layerSizes = 2:2 ]",
+        "SimpleNetworkBuilder = [ rnnType = NCELSTM ; layerSizes = 2:2 ]",
         TEXT,
         "error",
         "GC0522",
-        "rnnType LSTM",
+        "rnnType NCELSTM",
     ),
     "NDL": ("NDLNetworkBuilder = [ run = ndl ]", TEXT, "error", "GC0522", "NDL"),
 }
