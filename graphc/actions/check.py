@@ -91,6 +91,7 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
         session = Session(files_required=False, write=write)
         network = result.found.keep(lambda: build_network(text, session=session, diagnostics=result.found))
         if network is not None:
+            result.found.extend(_cannot_run(network))
             result.networks.append(CheckedNetwork(file.name, text, network))
     else:
         result.found.keep(lambda: result.found.extend(check_definitions(text)))
@@ -160,16 +161,10 @@ class _Checker:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
         self._built[id(command)] = network
-        self._warn_of_what_cannot_run(network)
+        self._result.found.extend(_cannot_run(network))
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
         return network
-
-    def _warn_of_what_cannot_run(self, network: Network) -> None:
-        """Operators that the network can hold and no backend can compute: delays, and those without a value."""
-        delay = next((node for node in network if node.is_delay), None)
-        found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
-        self._result.found.extend(replace(d, severity=Severity.WARNING) for d in found if d is not None)
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
@@ -182,6 +177,13 @@ class _Checker:
             message = f"the model file {path} does not exist yet, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
         return None
+
+
+def _cannot_run(network: Network) -> list[Diagnostic]:
+    """Warnings of operators that the network can hold and no backend can compute: delays, and those without a value."""
+    delay = next((node for node in network if node.is_delay), None)
+    found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
+    return [replace(d, severity=Severity.WARNING) for d in found if d is not None]
 
 
 def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:
