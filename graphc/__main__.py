@@ -1,5 +1,6 @@
 """``python -m graphc`` and the ``graphc`` command."""
 
+import gc
 import sys
 
 
@@ -9,7 +10,9 @@ def main() -> int:
         from graphc.cli.main import main as run  # kept out of `import graphc.__main__` for the entry point's sake
     except KeyboardInterrupt:
         return 130
-    return run(sys.argv[1:])
+    status = run(sys.argv[1:])
+    gc.freeze()  # the process ends: a last search for garbage among all that was made would only take time
+    return status
 
 
 if __name__ == "__main__":

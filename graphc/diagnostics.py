@@ -110,6 +110,7 @@ CODES: dict[str, str] = {
     "GC0704": "checkpoint that is missing",
     "GC0705": "value that is not a number in training",
     "GC0706": "parameter value that is missing or of another shape",
+    "GC0707": "statistic that is not computed",
     "GC0801": "unknown backend",
     "GC0802": "operator without a lowering",
     "GC0803": "unknown or missing device",

@@ -63,7 +63,7 @@ class Check:
     networks: list[CheckedNetwork] = field(default_factory=list)
 
 
-def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
+def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_of: type[Networks] = Networks) -> Check:
     """Read every command, build every network, infer every shape, and hold readers against inputs.
 
     ``write`` is given what the language's ``Print`` prints.
@@ -75,7 +75,7 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None) -> Check:
         commands = [c for section in experiment.commands for c in _commands(section, result.found)]
         # A parameter file that is missing leaves a dimension open: what runs later may write it.
         session = Session(files_required=False, write=write)
-        networks = Networks(experiment.settings, root.context.include_directories, session)
+        networks = networks_of(experiment.settings, root.context.include_directories, session)
         checker = _Checker(networks, commands, result)
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
@@ -91,6 +91,7 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
         session = Session(files_required=False, write=write)
         network = result.found.keep(lambda: build_network(text, session=session, diagnostics=result.found))
         if network is not None:
+            result.found.extend(_cannot_run(network))
             result.networks.append(CheckedNetwork(file.name, text, network))
     else:
         result.found.keep(lambda: result.found.extend(check_definitions(text)))
@@ -150,6 +151,9 @@ class _Checker:
     def _check_training(self, command: TrainCommand, network: Network) -> None:
         criterion = criterion_of(network, command.sgd, command.span)
         match_streams_of(network, [criterion, *evaluations_of(network, command.sgd, command.span)], command)
+        if command.reader.is_supported:
+            sources = [node.inputs[0].name for node in network if node.is_statistic]
+            match_streams(command.reader, wanted_inputs(inputs_below(network, sources)))
 
     def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
         source = command.network
@@ -157,16 +161,10 @@ class _Checker:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
         self._built[id(command)] = network
-        self._warn_of_what_cannot_run(network)
+        self._result.found.extend(_cannot_run(network))
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
         return network
-
-    def _warn_of_what_cannot_run(self, network: Network) -> None:
-        """Operators that the network can hold and no backend can compute: delays, and those without a value."""
-        delay = next((node for node in network if node.is_delay), None)
-        found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
-        self._result.found.extend(replace(d, severity=Severity.WARNING) for d in found if d is not None)
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
@@ -179,6 +177,13 @@ class _Checker:
             message = f"the model file {path} does not exist yet, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
         return None
+
+
+def _cannot_run(network: Network) -> list[Diagnostic]:
+    """Warnings of operators that the network can hold and no backend can compute: delays, and those without a value."""
+    delay = next((node for node in network if node.is_delay), None)
+    found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
+    return [replace(d, severity=Severity.WARNING) for d in found if d is not None]
 
 
 def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:

@@ -24,6 +24,7 @@ from graphc.network.network import Network, NetworkNode
 from graphc.ops.convolution import Convolution
 from graphc.ops.pooling import Pooling
 from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.statistics import Precomputed
 
 _ALL_NODES = "__AllNodes__"
 _RULE = "#" * 68
@@ -73,7 +74,7 @@ def node_tokens(
     node: NetworkNode, values: Values, *, with_values: bool = True, with_metadata: bool = True
 ) -> Iterator[str]:
     """The text of one node; a blank stands before each token, newlines included."""
-    parameter = isinstance(node.op, LearnableParameter)
+    holds_values = isinstance(node.op, LearnableParameter) or node.is_statistic
     if with_metadata:
         yield f"\n{node.name}={node.operation}"
         if node.inputs:
@@ -81,11 +82,12 @@ def node_tokens(
             for index, source in enumerate(node.inputs):
                 yield from (",", source.name) if index else (source.name,)
             yield ")"
-        yield from _attributes(node)
-    if with_values and parameter:
+        yield from _attributes(node, values)
+    if with_values and holds_values:
         if with_metadata:
             yield "\n"
-        yield from _rows(as_matrix(values[node.name]))
+        if node.name in values:
+            yield from _rows(as_matrix(values[node.name]))
         if with_metadata:
             yield _RULE
 
@@ -104,9 +106,12 @@ def _rows(matrix: npt.NDArray[Any]) -> Iterator[str]:
         yield "\n"
 
 
-def _attributes(node: NetworkNode) -> Iterator[str]:
+def _attributes(node: NetworkNode, values: Values) -> Iterator[str]:
     assert node.type is not None, node
     match node.op:
+        case Precomputed():
+            yield f"[{_product(node.type.dims)}]  "
+            yield f"HasComputed={'true' if node.name in values else 'false'}"
         case LearnableParameter(learning_rate_multiplier=rate, is_trained=trained):
             rows, columns = node.type.dims[0], node.type.size // node.type.dims[0]
             yield f"[{rows},{columns}]  "

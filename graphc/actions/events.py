@@ -53,6 +53,15 @@ class NetworkReady:
     tensor_total: int
     gradient_nodes: int
     resumed_from: Path | None = None
+    # names and operations of the statistics that are going to be computed before training
+    statistics: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsComputed:
+    """The pass over the data before training is done."""
+
+    section: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +201,7 @@ Event = (
     RunStarted
     | CommandStarted
     | NetworkReady
+    | StatisticsComputed
     | EpochStarted
     | MinibatchesDone
     | EpochFinished

@@ -27,6 +27,7 @@ from graphc.actions.events import (
     NothingToDo,
     RunFinished,
     RunStarted,
+    StatisticsComputed,
     Written,
 )
 from graphc.diagnostics import Diagnostic, Severity
@@ -105,6 +106,8 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
             yield from ("", _RULE, f"#{'':76}#", f"{title:<77}#", f"#{'':76}#", _RULE, "")
         case NetworkReady():
             yield from _network_ready(event, trace_level)
+        case StatisticsComputed():
+            yield from ("", "Precomputing --> Completed.")
         case EpochStarted() if trace_level > 0:
             yield ""
             yield (
@@ -169,6 +172,8 @@ def _network_ready(event: NetworkReady, trace_level: int) -> Iterator[str]:
     yield ""
     if trace_level <= 0:
         yield f"Training {event.parameters} parameters in {len(event.tensors)} parameter tensors."
+        if event.statistics:
+            yield from _statistics(event.statistics)[:2]
         return
     yield (
         f"Training {event.parameters} parameters in {len(event.tensors)} out of {event.tensor_total} "
@@ -177,7 +182,15 @@ def _network_ready(event: NetworkReady, trace_level: int) -> Iterator[str]:
     yield ""
     for name, shape in event.tensors.items():
         yield f"\tNode '{name}' (LearnableParameter operation) : [{' x '.join(map(str, shape))}]"
-    yield from ("", "No PreCompute nodes found, or all already computed. Skipping pre-computation step.")
+    yield from _statistics(event.statistics)
+
+
+def _statistics(nodes: Sequence[tuple[str, str]]) -> list[str]:
+    """Of the pass before training: a blank line, how many statistics it computes, and which."""
+    if not nodes:
+        return ["", "No PreCompute nodes found, or all already computed. Skipping pre-computation step."]
+    lines = [f"\t{name} = {operation}()" for name, operation in nodes]
+    return ["", f"Precomputing --> {len(nodes)} PreCompute nodes found.", "", *lines]
 
 
 def _group(one: str, many: str, nodes: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, did_you_mean
 from graphc.network.build import ELEMENTS, build_network
-from graphc.network.network import Network, NetworkNode, topological
+from graphc.network.network import Network, NetworkNode, needed
 from graphc.network.session import Session
 from graphc.network.simple import build_simple_network
 from graphc.network.text import parse_network
@@ -72,6 +72,28 @@ class Networks:
         return build_simple_network(settings, ELEMENTS[self.settings.precision], spans, source.span, found)
 
 
+@dataclass
+class DescribedNetworks(Networks):
+    """As `Networks`, where a network is only looked at: commands that share a description share what it describes.
+
+    In a run each has its own, with seeds of its own. One that loads a model is built for each all the same: the file
+    may be another by then.
+    """
+
+    _built: dict[tuple[Any, ...], Network] = field(default_factory=dict)
+
+    def build(self, source: NetworkSource, found: Diagnostics, trace_level: int = 0) -> Network:
+        text = None if source.script is None else source.script.text
+        key = (source.builder, source.span, text, trace_level)
+        if key not in self._built or text is None:
+            before = self.session.models_read
+            network = super().build(source, found, trace_level)
+            if self.session.models_read > before:
+                return network
+            self._built[key] = network
+        return self._built[key]
+
+
 def network_from_text(text: str, values: Mapping[str, npt.NDArray[Any]], path: Path) -> Network:
     """The network that a model file holds, with its parameters' values.
 
@@ -97,7 +119,7 @@ def wanted_inputs(inputs: Iterable[NetworkNode]) -> list[WantedInput]:
 
 def inputs_below(network: Network, roots: Sequence[str]) -> list[NetworkNode]:
     """The inputs that the named nodes need."""
-    return [n for n in topological([network[name] for name in roots]) if isinstance(n.op, InputValue)]
+    return [n for n in needed([network[name] for name in roots]) if isinstance(n.op, InputValue)]
 
 
 def criterion_of(network: Network, sgd: SGDSettings, span: Span | None) -> str:

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from graphc.diagnostics import Diagnostic, DiagnosticError
-from graphc.ir import Graph
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span
+from graphc.ir import Graph, Node
 from graphc.ir.layout import array_shape
 from graphc.network.network import Network, NetworkNode
 from graphc.ops.sources import LearnableParameter
@@ -24,11 +24,11 @@ Values = dict[str, npt.NDArray[Any]]
 def initial_values(network: Network, seed: int, generator: str, gaussian: str = "ziggurat") -> Values:
     """First values of every parameter of the network, constants and state included.
 
-    Those of loaded parameters are read from their model files; raises `DiagnosticError`.
+    Those of loaded parameters are read from their model files, with the statistics that were computed for these;
+    raises `DiagnosticError`.
     """
-    nodes = [n for n in network if isinstance(n.op, LearnableParameter)]
-    found = _stored_values([n for n in nodes if n.stored])
-    pending = [n for n in nodes if not n.stored]
+    found = _stored_values([n for n in network if n.stored])
+    pending = [n for n in network if isinstance(n.op, LearnableParameter) and not n.stored]
     while pending:
         # a copy is drawn under the name of its original, which may be there too: one of each name at a time
         batch = {_drawn_as(n): n for n in reversed(pending)}
@@ -38,7 +38,7 @@ def initial_values(network: Network, seed: int, generator: str, gaussian: str = 
         )
         found |= {n.name: values[name] for name, n in batch.items()}
         pending = [n for n in pending if n is not batch[_drawn_as(n)]]
-    return {n.name: found[n.name] for n in nodes}
+    return {n.name: found[n.name] for n in network if n.name in found}
 
 
 def _drawn_as(node: NetworkNode) -> str:
@@ -54,6 +54,8 @@ def _stored_values(nodes: list[NetworkNode]) -> Values:
         if path not in models:
             models[path] = load_model(Path(path)).values
         value = models[path].get(name)
+        if value is None and node.is_statistic:
+            continue  # the model was saved before it was trained
         if value is None or value.shape != array_shape(node.type):
             shape = "no values" if value is None else f"values of shape {value.shape}"
             message = f"the model {path} holds {shape} for {name}, not {array_shape(node.type)}"
@@ -63,10 +65,22 @@ def _stored_values(nodes: list[NetworkNode]) -> Values:
 
 
 def completed(values: Mapping[str, npt.NDArray[Any]], graph: Graph) -> Values:
-    """The values that the graph's parameters take: those given, and the constants that passes have made."""
-    needed = [n for n in graph.nodes if isinstance(n.op, LearnableParameter)]
-    made = {n.op.name: n for n in needed if isinstance(n.op, LearnableParameter) and n.op.name not in values}
+    """The values that the graph's parameters take: those given, and the constants that passes have made.
+
+    Raises `DiagnosticError` where statistics of the training set are not computed yet.
+    """
+    made: dict[str, Node] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, LearnableParameter) and node.op.name not in values:
+            if node.op.is_state:  # and no parameter of the network: those all have values
+                raise DiagnosticError(_uncomputed(node.op.name, graph.span_of(node)))
+            made[node.op.name] = node
     return {**values, **initialise(Graph(roots=made))}
+
+
+def _uncomputed(name: str, span: Span | None) -> Diagnostic:
+    message = f"the statistic {name} is not computed yet"
+    return Diagnostic("GC0707", message, span, hint="training computes it, and saves it in the model: use that")
 
 
 def count(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from graphc.actions.model_files import ModelFiles
 from graphc.actions.networks import criterion_of, evaluations_of, network_from_text
 from graphc.actions.parameters import Values, completed, count, initial_values
 from graphc.actions.progress import Progress
+from graphc.actions.statistics import Pass, sources_of, uncomputed_statistics
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
 from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
@@ -81,13 +82,15 @@ def train(command: TrainCommand, context: RunContext) -> None:
         context.observer.handle(NothingToDo(command.name, files.model(finished)))
         return
     training = _prepared(command, context, files, finished)
-    data = open_data(command.reader, training.network, training.roots, context.seed)
+    statistics = uncomputed_statistics(training.network, training.values)
+    data = open_data(command.reader, training.network, [*training.roots, *sources_of(statistics)], context.seed)
     context.warn(command.name, data.reader.warnings)
     step = _step(training, data)
     validation = _validation(training)
-    _announce(training, step, files.model(finished) if finished is not None else None)
-    if finished is None:
-        _save_model(training, 0)
+    _announce(training, step, statistics, files.model(finished) if finished is not None else None)
+    _compute(training, statistics, data)
+    if finished is None or statistics:
+        _save_model(training, finished or 0)
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
     epochs = Epochs(sgd, context.seed, step, data)
@@ -187,7 +190,19 @@ def _validation(training: Training) -> Evaluator | None:
     return Evaluator.of(training.network, training.roots, data, training.context)
 
 
-def _announce(training: Training, step: TrainingStep, resumed_from: Path | None) -> None:
+def _compute(training: Training, statistics: Sequence[NetworkNode], data: Data) -> None:
+    """The statistics of the training set, from here on values like those of parameters."""
+    if not statistics:
+        return
+    sgd = training.command.sgd
+    size = 0 if sgd.use_all_data_for_pre_computed_node else sgd.epoch_size
+    over = Pass(training.network, data, training.context, training.section, sgd.minibatch_size.value(0), size)
+    training.values |= over.compute(statistics, training.values)
+
+
+def _announce(
+    training: Training, step: TrainingStep, statistics: Sequence[NetworkNode], resumed_from: Path | None
+) -> None:
     network = training.network
     parameters = [n for n in network if isinstance(n.op, LearnableParameter)]
     tensors = {n.name: n.type.dims for n in sorted(parameters, key=lambda n: n.name) if n.is_trained and n.type}
@@ -204,6 +219,7 @@ def _announce(training: Training, step: TrainingStep, resumed_from: Path | None)
             tensor_total=len(tensors),
             gradient_nodes=_gradient_nodes(network[training.criterion]),
             resumed_from=resumed_from,
+            statistics=tuple((n.name, n.operation) for n in statistics),
         )
     )
     if max(training.command.sgd.dropout_rate.values) > 0 and not any(n.operation == "Dropout" for n in network):

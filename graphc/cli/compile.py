@@ -12,12 +12,16 @@ from graphc.cli.arguments import Parser, make_parser
 from graphc.cli.languages import check_any
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity
 from graphc.ir import Graph, format_graph
+from graphc.network.explain import uncomputed
 from graphc.network.lower import to_graph
-from graphc.network.network import Network
+from graphc.network.network import needed
 from graphc.network.text import format_network, network_json
 from graphc.passes.pipeline import optimise, pass_names
 
 STAGES = ("ast", "network", "ir", "hlo", "stablehlo")
+
+# warnings about a network, which are errors once its graph is asked for: recurrences, operations without a value
+_CANNOT_RUN = ("GC0408", "GC0802")
 
 
 def parser() -> Parser:
@@ -48,9 +52,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json and options.emit not in (None, "network"):
         raise DiagnosticError(Diagnostic("GC0005", f"--json shows the network, not {options.emit}"))
     stage = options.emit or "network"
+    graphs = stage not in ("ast", "network")
     result = check_any(options.arguments)
     for diagnostic in result.found.found:
-        if diagnostic.severity is Severity.WARNING:
+        if diagnostic.severity is Severity.WARNING and not (graphs and diagnostic.code in _CANNOT_RUN):
             print(diagnostic.render(), file=sys.stderr)
     result.found.raise_errors()
     if not result.networks:
@@ -102,11 +107,11 @@ def _graphs(checked: CheckedNetwork, dump_after: list[str]) -> Iterator[str]:
 
 
 def _graph(checked: CheckedNetwork) -> Graph:
-    return to_graph(checked.network, _roots(checked.network))
-
-
-def _roots(network: Network) -> list[str]:
-    return [node.name for node in network.roots]
+    """The graph, all of which can be computed: an operation that only has types is told before any backend loads."""
+    graph = to_graph(checked.network)
+    if lacking := uncomputed(needed(checked.network.roots)):
+        raise DiagnosticError(lacking)
+    return graph
 
 
 def _program(graph: Graph, stage: str, *, training: bool) -> str:

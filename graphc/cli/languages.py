@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphc.actions.check import Check, check, check_script
+from graphc.actions.networks import Networks
 from graphc.cli.arguments import is_override, load
 from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile
 from graphc.syntax.configuration import read_source
@@ -23,10 +24,10 @@ _EDITING = re.compile(
 _NDL = re.compile(r"^[ \t]*(?:load|run)\s*=\s*\w+\s*$|^[ \t]*\w+\s*\([\w\s,]*\)\s*[{\[]", re.MULTILINE | re.IGNORECASE)
 
 
-def check_any(arguments: Sequence[str], language: str | None = None) -> Check:
+def check_any(arguments: Sequence[str], language: str | None = None, networks_of: type[Networks] = Networks) -> Check:
     """Check what the arguments name; ``language`` is one of `LANGUAGES`, none to tell by the contents."""
     if any(a.lower().startswith("configfile=") for a in arguments) or not arguments or is_override(arguments[0]):
-        return check(load(arguments), _print)
+        return check(load(arguments), _print, networks_of)
     file = read_source(Path(arguments[0]))
     match language or language_of(file.text):
         case "bs":
@@ -35,7 +36,7 @@ def check_any(arguments: Sequence[str], language: str | None = None) -> Check:
             message = f"checking {other.upper()} files is not implemented yet"
             raise DiagnosticError(Diagnostic("GC0525", message, SourceFile(file.name, "").span()))
         case _:
-            return check(load(arguments), _print)
+            return check(load(arguments), _print, networks_of)
 
 
 def language_of(text: str) -> str:

@@ -49,6 +49,7 @@ class SGDSettings:
     batch_normalization_time_constant: Schedule[float] | None
     batch_normalization_blend_time_constant: Schedule[float] | None
     keep_check_point_files: bool
+    use_all_data_for_pre_computed_node: bool
     train_criterion_node_name: str
     eval_criterion_node_name: str
     trace_level: int

@@ -177,6 +177,7 @@ SGD = (
     Key("batchNormalizationTimeConstant", schedule(), None, "samples in which running statistics decay to 1/e"),
     Key("batchNormalizationBlendTimeConstant", schedule(), None, "weight of running statistics in training"),
     Key("keepCheckPointFiles", boolean, False, "keep the checkpoints of earlier epochs"),
+    Key("useAllDataForPreComputedNode", boolean, True, "statistics are of all data, not of one epoch"),
     Key("trainCriterionNodeName", string, "", "criterion to train instead of the network's"),
     Key("evalCriterionNodeName", string, "", "criterion to report instead of the network's"),
     Key("traceLevel", integer(), 0, "how much the log tells"),
@@ -198,7 +199,7 @@ SGD = (
     *_no_effect(
         string, "memory and speed only", "maxTempMemSizeInSamplesForCNN", "packThresholdSizeInKB", "numMBsToCUDAProfile"
     ),
-    *_no_effect(string, "accepted and ignored", "UseAllDataForPreComputedNode", "sigFigs", "adaptationRegWeight"),
+    *_no_effect(string, "accepted and ignored", "sigFigs", "adaptationRegWeight"),
     *_no_effect(string, "accepted and ignored", "tensorBoardNumMBsToLogResult", "modelPath", "syncStats"),
 )
 
@@ -263,27 +264,21 @@ DUMP = (
     Key("printMetadata", boolean, True, "print operations, inputs and attributes"),
 )
 
-# of a feed-forward network, and those that only networks of other kinds have
-SIMPLE_CRITERIA = ("CrossEntropyWithSoftmax", "SquareError", "Logistic")
-RECURRENT_CRITERIA = ("NoiseContrastiveEstimation", "ClassCrossEntropyWithSoftmax", "SequenceWithSoftmax")
-_OF_RECURRENT = (
-    *("recurrentLayer", "defaultHiddenActivity", "lookupTableOrder", "vocabSize", "nbrClass", "word2cls", "cls2index"),
-    *("noise_number", "streamSizes", "lookupTableOrderSizes", "labelEmbeddingSize", "directConnect", "sparseinput"),
-    *("constForgetGateValue", "constInputGateValue", "constOutputGateValue", "maOrder"),
-    *("forgetGateInitVal", "inputGateInitVal", "outputGateInitVal"),
-)
+# what a network of a SimpleNetworkBuilder can be trained by, and what CNTK names beside that
+SIMPLE_CRITERIA = ("CrossEntropyWithSoftmax", "SquareError", "Logistic", "ClassCrossEntropyWithSoftmax")
+UNSUPPORTED_CRITERIA = ("NoiseContrastiveEstimation", "SequenceWithSoftmax")
 
 SIMPLE_NETWORK = (
     Key("layerSizes", integers(1), (100,), "dimensions of the input, of every hidden layer and of the output"),
     Key(
         "trainingCriterion",
-        choice(*SIMPLE_CRITERIA, *RECURRENT_CRITERIA),
+        choice(*SIMPLE_CRITERIA, *UNSUPPORTED_CRITERIA),
         REQUIRED,
         "what training makes small",
     ),
     Key(
         "evalCriterion",
-        choice("ClassificationError", *SIMPLE_CRITERIA, *RECURRENT_CRITERIA, errorPrediction="ClassificationError"),
+        choice("ClassificationError", *SIMPLE_CRITERIA, *UNSUPPORTED_CRITERIA, errorPrediction="ClassificationError"),
         REQUIRED,
         "what is reported beside it",
     ),
@@ -298,9 +293,29 @@ SIMPLE_NETWORK = (
     Key("applyMeanVarNorm", boolean, False, "give the features mean 0 and variance 1"),
     Key("needPrior", boolean, False, "output the logarithm of the likelihood: scores less those of the labels' shares"),
     Key("addDropoutNodes", boolean, False, "drop out elements of every hidden layer"),
-    *_no_effect(string, "kind of the network; SIMPLENET, feed-forward, is there", "rnnType"),
+    *_no_effect(
+        string, "SIMPLENET (feed-forward), SIMPLERNN, LSTM, CLASSLM, CLASSLSTM, CLSTM, LBLM or NPLM", "rnnType"
+    ),
+    Key("recurrentLayer", integers(0), (), "hidden layers that read their own past, counted from 1 (LSTM: from 0)"),
+    Key("defaultHiddenActivity", number(), 0.1, "what layers read before the first frame of a sequence"),
+    Key("lookupTableOrder", integer(0), 0, "words that an input holds, each looked up in a table; 0 for no table"),
+    Key("vocabSize", integer(), -1, "words of a CLASSLM: the size of the output layer"),
+    Key("nbrClass", integer(), -1, "classes of words of CLASSLM, CLASSLSTM and CLSTM"),
+    Key("sparseinput", boolean, False, "LSTM: the input is sparse, as that of the other recurrent networks always is"),
+    Key("maOrder", integer(0), 0, "LBLM: earlier inputs that are added to each"),
+    Key("auxfeatdim", integer(1), 20, "CLSTM: size of its second input"),
+    *(
+        Key(f"const{gate}GateValue", boolean, False, f"LSTM layers have no {gate.lower()} gate")
+        for gate in ("Forget", "Input", "Output")
+    ),
+    *(
+        Key(f"{gate}GateInitVal", number(), -1.0, f"first bias of the {gate} gates of LSTM layers")
+        for gate in ("forget", "input", "output")
+    ),
     *_no_effect(string, "read from the files of older programs only", "outputLayerSize"),
-    *_no_effect(string, "recurrent networks only", *_OF_RECURRENT),
+    *_no_effect(string, "networks with noise-contrastive estimation only", "noise_number", "directConnect"),
+    *_no_effect(string, "CNTK itself reads it and uses it nowhere", "word2cls", "cls2index", "streamSizes"),
+    *_no_effect(string, "CNTK itself reads it and uses it nowhere", "lookupTableOrderSizes", "labelEmbeddingSize"),
 )
 
 SECTIONS: Mapping[str, tuple[Key, ...]] = {

@@ -143,6 +143,10 @@ class Op:
         for name, convert in _converters(type(self)).items():
             object.__setattr__(self, name, convert(getattr(self, name)))
 
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+        return f"{type(self).__qualname__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in fields)})"
+
     def infer(self, *types: Any, **_: Any) -> TensorType:
         """Type of the result. Accepts unknown dimensions; raises `ShapeError`."""
         raise NotImplementedError(type(self).__name__)
@@ -213,7 +217,8 @@ REGISTRY: dict[str, type[Op]] = {}
 @dataclass_transform(frozen_default=True)
 def op(cls: _T) -> _T:
     """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
-    cls = dataclass(frozen=True)(cls)
+    # dataclass would compile a __repr__ for each of them at every start
+    cls = dataclass(frozen=True, repr=False)(cls)
     for name in cls.names:
         if REGISTRY.setdefault(name.lower(), cls) is not cls:
             raise TypeError(f"operation {name} is registered twice")

@@ -132,7 +132,8 @@ def unlowered_recurrence(node: NetworkNode) -> Diagnostic:
 
 def uncomputed(nodes: Iterable[NetworkNode]) -> Diagnostic | None:
     """The operations that have types and no value yet, in one diagnostic at the first; none where all have one."""
-    lacking = [n for n in nodes if n.inputs and not n.is_delay and type(n.op).evaluate is Op.evaluate]
+    without_value = (n for n in nodes if n.inputs and type(n.op).evaluate is Op.evaluate)
+    lacking = [n for n in without_value if not n.is_delay and not n.is_statistic]
     if not lacking:
         return None
     names = list(dict.fromkeys(node.operation for node in lacking))

@@ -65,7 +65,7 @@ class _Lowering:
 
     def add(self, node: NetworkNode) -> None:
         op = self._stored(node)
-        inputs = tuple(self.made[source] for source in node.inputs)
+        inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
         self.made[node] = op(*inputs, span=node.span)
         self._advance(op, inputs, node)
 
@@ -100,7 +100,10 @@ class _Lowering:
             self.made[node] = Scan(region, node.name)(*inputs, span=node.span)
 
     def _stored(self, node: NetworkNode) -> Op:
-        """The operator; an input as the reader stores it."""
+        """The operator; an input as the reader stores it, a statistic as the parameter that holds it."""
+        if node.is_statistic:
+            assert node.type is not None, node
+            return LearnableParameter(node.name, node.type.dims, 0.0, element=node.type.element, is_state=True)
         if not isinstance(node.op, InputValue):
             return node.op
         return dataclasses.replace(node.op, storage=self._storages.get(node.name.lower(), node.op.storage))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from graphc.ir import GROUPS, ElementType, Op, Storage, TensorType
 from graphc.network.special import AxisSource
 from graphc.ops.delays import Delay
 from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.statistics import Precomputed
 
 
 def operation_name(op: Op) -> str:
@@ -53,6 +54,11 @@ class NetworkNode:
     @property
     def is_delay(self) -> bool:
         return isinstance(self.op, Delay)
+
+    @property
+    def is_statistic(self) -> bool:
+        """Whether its value is found in the training set before training."""
+        return isinstance(self.op, Precomputed)
 
     @property
     def is_trained(self) -> bool:
@@ -156,10 +162,13 @@ class Network:
         raise KeyError(name)
 
 
-def topological(roots: Iterable[NetworkNode]) -> list[NetworkNode]:
+def topological(
+    roots: Iterable[NetworkNode], links: Callable[[NetworkNode], list[NetworkNode]] = lambda node: node.inputs
+) -> list[NetworkNode]:
     """Every node below the roots, inputs before users; what only a delay reads comes after it.
 
-    Depth first, inputs left to right. A cycle without a delay is cut at its first edge back (`cycles_without_delay`).
+    Depth first, inputs left to right; ``links`` gives what a node reads. A cycle without a delay is cut at its first
+    edge back (`cycles_without_delay`).
     """
     order: list[NetworkNode] = []
     entered: set[NetworkNode] = set()
@@ -169,17 +178,29 @@ def topological(roots: Iterable[NetworkNode]) -> list[NetworkNode]:
         entered.add(root)
         while stack:
             node, at = stack.pop()
+            sources = links(node)
             if node.is_delay:
-                waiting.extend(node.inputs)
-            elif at < len(node.inputs):
+                waiting.extend(sources)
+            elif at < len(sources):
                 stack.append((node, at + 1))
-                source = node.inputs[at]
+                source = sources[at]
                 if source not in entered:
                     entered.add(source)
                     stack.append((source, 0))
                 continue
             order.append(node)
     return order
+
+
+def needed(roots: Iterable[NetworkNode]) -> list[NetworkNode]:
+    """What computing the roots takes, inputs before users: as `topological`, but nothing below a statistic."""
+    return topological(roots, lambda node: [] if node.is_statistic else node.inputs)
+
+
+def evaluation_order(network: Network) -> list[NetworkNode]:
+    """Every node in the order in which CNTK evaluates the network: from the nodes that nobody reads, by name."""
+    read = {source for node in network for source in node.inputs}
+    return topological([*sorted((n for n in network if n not in read), key=lambda n: n.name), *network])
 
 
 def cycles_without_delay(nodes: Iterable[NetworkNode]) -> list[list[NetworkNode]]:

@@ -31,7 +31,7 @@ class Loop:
 def components(roots: Iterable[NetworkNode]) -> list[tuple[NetworkNode, ...]]:
     """Strongly connected components below the roots, each after those that it reads; order of nodes as visited.
 
-    In a network without cycles this is depth first, inputs left to right. (R. E. Tarjan, Depth-first search and linear
+    Nothing below a statistic is needed. In a network without cycles this is depth first, inputs left to right. (R. E. Tarjan, Depth-first search and linear
     graph algorithms, 1972, without recursion.)
     """
     found: list[tuple[NetworkNode, ...]] = []
@@ -43,22 +43,23 @@ def components(roots: Iterable[NetworkNode]) -> list[tuple[NetworkNode, ...]]:
         stack: list[tuple[NetworkNode, int]] = [(root, 0)] if root not in index else []
         while stack:
             node, at = stack.pop()
+            inputs = [] if node.is_statistic else node.inputs
             if at == 0:
                 index[node] = low[node] = len(index)
                 open_nodes.append(node)
                 is_open.add(node)
             else:
-                low[node] = min(low[node], low[node.inputs[at - 1]]) if node.inputs[at - 1] in is_open else low[node]
-            while at < len(node.inputs) and node.inputs[at] in index:
-                source = node.inputs[at]
-                if source in is_open:
-                    low[node] = min(low[node], index[source])
+                if inputs[at - 1] in is_open:
+                    low[node] = min(low[node], low[inputs[at - 1]])
+            while at < len(inputs) and inputs[at] in index:
+                if inputs[at] in is_open:
+                    low[node] = min(low[node], index[inputs[at]])
                 at += 1
-            if at < len(node.inputs):
+            if at < len(inputs):
                 stack.append((node, at + 1))
-                stack.append((node.inputs[at], 0))
+                stack.append((inputs[at], 0))
             elif low[node] == index[node]:
-                first = open_nodes.index(node, _position(open_nodes, node))
+                first = _last_place(open_nodes, node)
                 members = tuple(open_nodes[first:])
                 del open_nodes[first:]
                 is_open.difference_update(members)
@@ -66,7 +67,7 @@ def components(roots: Iterable[NetworkNode]) -> list[tuple[NetworkNode, ...]]:
     return found
 
 
-def _position(nodes: list[NetworkNode], node: NetworkNode) -> int:
+def _last_place(nodes: list[NetworkNode], node: NetworkNode) -> int:
     at = len(nodes) - 1
     while nodes[at] is not node:
         at -= 1

@@ -40,7 +40,7 @@ def loaded_network(text: str, path: str) -> Network:
     # absolute, because the current folder may be another one when the values are read
     file = os.path.abspath(path)
     for node in network:
-        if isinstance(node.op, LearnableParameter):
+        if isinstance(node.op, LearnableParameter) or node.is_statistic:
             node.stored = Stored(file, node.name)
         for index in node.op.updates():
             statistic = node.inputs[index]

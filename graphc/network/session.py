@@ -33,6 +33,8 @@ class Session:
     _seeds: dict[ElementType, int] = field(default_factory=dict)
     # networks that commands of this run are going to save, by the file
     _promised: dict[Path, Network] = field(default_factory=dict)
+    # how often a model file was asked for
+    models_read: int = 0
 
     def next_seed(self, element: ElementType) -> int:
         """Seed of the next randomly initialised parameter; the first is 1."""
@@ -45,6 +47,7 @@ class Session:
 
     def model_text(self, path: str) -> str:
         """Text of the network in a model file; raises `OSError` or `DiagnosticError`."""
+        self.models_read += 1
         file = Path(path)
         # `model.3` is what `model` was after the third epoch
         final = file.with_suffix("") if file.suffix[1:].isdigit() else file

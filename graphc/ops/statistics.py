@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from graphc.ir import Context, Op, Shape, ShapeError, TensorType, op
 from graphc.ops.rules import require_frames, result_type
 
 
-class _Precomputed(Op):
-    # No `evaluate`: the value comes from a pass over the reader, and a backend names the operator until it has it.
+class _OfFrames(Op):
     family: ClassVar = "statistics"
     arity: ClassVar = (1, 1)
     operands: ClassVar = ("x",)
@@ -23,22 +23,30 @@ class _Precomputed(Op):
         require_frames(self.names[0], x)
 
 
+@dataclass(frozen=True)
+class Precomputed(_OfFrames):
+    """What is known of the training set before training starts: graphs hold it as a frozen parameter.
+
+    No `evaluate`: the value comes from a pass over the reader (actions/statistics.py).
+    """
+
+
 @op
-class Mean(_Precomputed):
+class Mean(Precomputed):
     """The mean of every element over all frames of the training set, found before training and then constant."""
 
     names: ClassVar = ("Mean",)
 
 
 @op
-class InvStdDev(_Precomputed):
+class InvStdDev(Precomputed):
     """1 / √variance of every element over all frames of the training set; variances below 1e-10 count as 1e-10."""
 
     names: ClassVar = ("InvStdDev",)
 
 
 @op
-class EpochAccumulator(_Precomputed):
+class EpochAccumulator(_OfFrames):
     """The mean of every element over all frames since the epoch began, for evaluation; no gradient."""
 
     names: ClassVar = ("EpochAccumulator",)

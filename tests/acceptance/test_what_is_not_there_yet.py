@@ -31,18 +31,17 @@ TEXT = "CNTKTextFormatReader"
 # network, reader, severity in check, code, what the message names
 CASES = {
     "recurrent layer": (NETWORK.format("RecurrentLSTMLayer {2} (features)"), TEXT, "warning", "GC0408", "recurrences"),
-    "statistics": (NETWORK.format("MeanVarNorm (features)"), TEXT, "warning", "GC0802", "InvStdDev"),
     "operation": (
         NETWORK.format("ReconcileDynamicAxis (features, labels)"),
         *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
     ),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (
-        "SimpleNetworkBuilder = [ rnnType = LSTM ; layerSizes = 2:2 ]",
+        "SimpleNetworkBuilder = [ rnnType = NCELSTM ; layerSizes = 2:2 ]",
         TEXT,
         "error",
         "GC0522",
-        "rnnType LSTM",
+        "rnnType NCELSTM",
     ),
     "NDL": ("NDLNetworkBuilder = [ run = ndl ]", TEXT, "error", "GC0522", "NDL"),
 }

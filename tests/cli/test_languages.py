@@ -85,6 +85,29 @@ def test_a_network_alone_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert network["nodes"]["z"] == ["Plus", [2, "*"]]
 
 
+@pytest.mark.parametrize("stage", ["ir", "hlo", "stablehlo"])
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("EditDistanceError (x, LinearLayer {3} (x))", "error[GC0802]: EditDistanceError is not computed yet"),
+        ("x + PastValue (3, z)", "error[GC0408]: PastValue (3, z) delays its input"),
+    ],
+)
+def test_what_cannot_run_is_named_once_with_its_line(
+    expression: str, found: str, stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.bs"
+    path.write_text(f"{{ x = Input {{3}}\n  z = {expression}\n  outputNodes = (z) }}")
+    assert main(["compile", "--emit", "network", str(path)]) == 0
+    assert "error" not in capsys.readouterr().err
+    assert main(["compile", "--emit", stage, str(path)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(found)
+    assert output.err.count("[GC") == 1
+    assert " --> " + f"{path}:2:" in output.err
+
+
 def _start(result: dict) -> tuple[int, int]:
     region = result["locations"][0]["physicalLocation"]["region"]
     return region["startLine"], region["startColumn"]

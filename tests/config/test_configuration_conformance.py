@@ -1,4 +1,4 @@
-"""Every line of tests/conformance/configuration.txt."""
+"""The examples of configurations in the specification, and every line of tests/conformance/configuration.txt."""
 
 from pathlib import Path
 
@@ -6,11 +6,16 @@ import pytest
 
 from graphc.diagnostics import DiagnosticError
 from graphc.syntax.configuration import ConfigurationValue, configuration_from_text
+from tests.conformance.examples import examples
 
 FILE = Path(__file__).parents[1] / "conformance" / "configuration.txt"
 
 
-def cases():
+def given():
+    for example in examples():
+        if example.kind == "C":
+            text, _, arguments = example.given.partition(" || ")
+            yield pytest.param(text, arguments, example.result, id=example.name)
     for line in FILE.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             name, rest = line.split(None, 1)
@@ -47,7 +52,7 @@ def read(text: str, arguments: str, what: str) -> str:
         return f"error {error.diagnostics[0].code}"
 
 
-@pytest.mark.parametrize("text,arguments,reads", list(cases()))
+@pytest.mark.parametrize("text,arguments,reads", list(given()))
 def test_reads_as_specified(text, arguments, reads):
     for case in reads.split(" ; "):
         what, _, expected = case.partition("->")

@@ -1,4 +1,4 @@
-"""The networks of language.md 14.3, from tests/conformance/networks.txt."""
+"""The examples of networks in the specification, and the cases of tests/conformance/networks.txt."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from graphc.diagnostics import DiagnosticError
 from graphc.ir import GROUPS
 from graphc.network.network import Network
 from graphc.ops.sources import LearnableParameter
+from tests.conformance.examples import cases
 
 _FILE = Path(__file__).parent.parent / "conformance" / "networks.txt"
 
 
-def _cases() -> list[Any]:
+def _more() -> list[Any]:
     blocks = re.split(r"\n\s*\n", _FILE.read_text("utf-8"))
-    cases = []
+    found = []
     for block in blocks:
         lines = [line for line in block.splitlines() if not line.startswith("#")]
         if lines:
             name, _, section = lines[0].partition(": ")
-            cases.append(pytest.param(section, lines[1:], id=name))
-    return cases
+            found.append(pytest.param(section, " ; ".join(lines[1:]), id=name))
+    return found
 
 
-@pytest.mark.parametrize(("section", "facts"), _cases())
-def test_network(build: Any, section: str, facts: list[str]) -> None:
-    if facts[0].startswith("error: "):
+@pytest.mark.parametrize(("section", "facts"), [*cases("N"), *_more()])
+def test_network(build: Any, section: str, facts: str) -> None:
+    if facts.startswith("error: "):
         with pytest.raises(DiagnosticError) as caught:
             build(section)
         (found,) = caught.value.diagnostics
-        assert facts[0].removeprefix("error: ") in found.message
+        assert facts.removeprefix("error: ") in found.message
         return
     network = build(section)
-    for fact in facts:
+    for fact in facts.split(" ; "):
         _check(network, fact)
 
 

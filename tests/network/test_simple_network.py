@@ -140,7 +140,7 @@ def test_the_text_of_the_network_reads_back(simple):
                 ("GC0522", "evalCriterion sequenceWithSoftmax is not implemented yet", "sequenceWithSoftmax"),
             ],
         ),
-        ("rnnType = CLASSLM", [("GC0522", "rnnType CLASSLM are not implemented yet", "CLASSLM")]),
+        ("rnnType = NCELSTM", [("GC0522", "rnnType NCELSTM are not implemented yet", "NCELSTM")]),
         ("rnnType = lstm", [("GC0502", "must be written LSTM", "lstm")]),
         ("rnnType = CLASLM", [("GC0502", "'CLASLM' is none of", "CLASLM")]),
     ],

@@ -1,4 +1,4 @@
-"""The table of section 14.2 of the language specification, and more of the same kind."""
+"""The examples of evaluation in the specification, and more of the same kind."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import pytest
 
 from graphc.diagnostics import Diagnostic
 from graphc.script.values import ArrayValue, PoisonError, TensorShape
+from tests.conformance.examples import cases
 
 TABLE = Path(__file__).parent.parent / "conformance" / "evaluation.txt"
 
 
-def cases() -> list[Any]:
+def more() -> list[Any]:
     lines = enumerate(TABLE.read_text(encoding="utf-8").split("\n"), 1)
     rows = [(number, line.split("\t")) for number, line in lines if line and not line.startswith("# ")]
     return [pytest.param(*row, id=f"{number}: {row[0]}") for number, row in rows]
 
 
-@pytest.mark.parametrize(("text", "result"), cases())
+@pytest.mark.parametrize(("text", "result"), [*cases("E"), *more()])
 def test_value_of_do(script: Any, text: str, result: str) -> None:
     evaluator = script.evaluator()
     if not result.startswith("ERR "):

@@ -1,4 +1,4 @@
-"""The cases of tests/conformance/parsing.txt."""
+"""The examples of parsing in the specification, and the cases of tests/conformance/parsing.txt."""
 
 from pathlib import Path
 
@@ -7,17 +7,18 @@ import pytest
 from graphc.diagnostics import DiagnosticError, SourceText
 from graphc.syntax import ast
 from graphc.syntax.brainscript import parse_expression, parse_members
+from tests.conformance.examples import cases
 
 FILE = Path(__file__).parents[1] / "conformance" / "parsing.txt"
 CASES = [
-    line.split("\t")
+    pytest.param(*line.split("\t"), id=line.partition("\t")[0])
     for line in FILE.read_text("utf-8").splitlines()
     if line and (not line.startswith("# ") or "\t" in line)
 ]
 SIGNS = {"-": "neg", "!": "not", "+": "pos"}
 
 
-@pytest.mark.parametrize(("source", "expected"), CASES, ids=[source for source, _ in CASES])
+@pytest.mark.parametrize(("source", "expected"), [*cases("P"), *CASES])
 def test_parsing(source: str, expected: str) -> None:
     text = source.replace("⏎", "\n")
     if expected.startswith("ERR "):
