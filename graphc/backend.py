@@ -37,10 +37,14 @@ class Environment:
 
 @dataclass(frozen=True)
 class Results:
-    """``outputs``: value of each root by name; ``updates``: new value of each parameter that is state, by name."""
+    """``outputs``: value of each root by name; ``updates``: new value of each parameter that is state, by name.
+
+    ``frames`` are the dynamic axes that the step has met, by name.
+    """
 
     outputs: Mapping[str, Any]
     updates: Mapping[str, Any] = field(default_factory=dict)
+    frames: Mapping[str, Frames] = field(default_factory=dict)
 
 
 Function = Callable[[Parameters, Feeds, Environment], Results]

@@ -33,7 +33,7 @@ class ReferenceBackend:
             step = Step(parameters, feeds, environment, training=training, element=self.element)
             values = step.values(part)
             updates = {p.op.name: values[new] for p, new in part.updates if isinstance(p.op, LearnableParameter)}
-            return Results({name: values[node] for name, node in part.roots.items()}, updates)
+            return Results({name: values[node] for name, node in part.roots.items()}, updates, step.axes)
 
         return run
 
@@ -57,6 +57,10 @@ class Step:
     training: bool = False
     element: ElementType | None = None
     _frames: dict[str, Frames] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> Mapping[str, Frames]:
+        return self._frames
 
     def values(self, graph: Graph) -> dict[Node, Any]:
         """Value of every node that a root or an update needs."""

@@ -21,7 +21,7 @@ from graphc.ops.sources import InputValue, LearnableParameter
 
 # Both belong to graphc.backend, which knows nothing of JAX.
 jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames"], [])
-jax.tree_util.register_dataclass(Results, ["outputs", "updates"], [])
+jax.tree_util.register_dataclass(Results, ["outputs", "updates", "frames"], [])
 
 ArrayLowering = Callable[..., Any]
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -118,7 +118,7 @@ class Step:
         self.run()
         outputs = {name: self.values[node].dense for name, node in self.graph.roots.items()}
         updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
-        return Results(outputs, updates)
+        return Results(outputs, updates, self.axes)
 
     def run(self) -> None:
         for node in self.graph.nodes:

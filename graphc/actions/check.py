@@ -181,7 +181,7 @@ class _Checker:
 
 def _cannot_run(network: Network) -> list[Diagnostic]:
     """Warnings of operators that the network can hold and no backend can compute: delays, and those without a value."""
-    delay = next((node for node in network if node.is_delay), None)
+    delay = None
     found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
     return [replace(d, severity=Severity.WARNING) for d in found if d is not None]
 

@@ -30,7 +30,7 @@ class Epochs:
 
     def _planned(self, epoch: int) -> Epoch:
         sgd = self.sgd
-        minibatches, _ = self.data.plan(epoch - 1, sgd.minibatch_size.value(epoch - 1), sgd.epoch_size)
+        minibatches, _ = self.data.plan(self.step.graph, epoch - 1, sgd.minibatch_size.value(epoch - 1), sgd.epoch_size)
         return self.step.epoch(
             minibatches,
             learning_rate=sgd.learning_rate(epoch - 1),

@@ -53,7 +53,7 @@ class Evaluator:
         watch: Watch | None = None,
     ) -> tuple[tuple[Criterion, ...], int]:
         """Average of each root over all samples, and the number of minibatches."""
-        minibatches, _ = self.data.plan(0, minibatch_size, epoch_size)
+        minibatches, _ = self.data.plan(self.step.graph, 0, minibatch_size, epoch_size)
         parameters = self.step.place(completed(values, self.step.graph))
         table = self.step.table(minibatches)
         sums = dict.fromkeys(self.operations, 0.0)

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from graphc.actions.networks import inputs_below, wanted_inputs
 from graphc.config.reader import ReaderSettings
-from graphc.data.columns import Column, SparseColumn
+from graphc.data.batches import Batches, Shape
+from graphc.data.columns import Column, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch
 from graphc.data.reader import Reader, open_reader
 from graphc.diagnostics import Diagnostic, DiagnosticError, placing
-from graphc.ir import Storage
+from graphc.ir import Graph, Storage
 from graphc.network.network import Network
-from graphc.train.feeds import Minibatches
+from graphc.ops.sources import InputValue
+from graphc.train.feeds import Minibatches, needs_sequences
+
+# enough to know which shapes an epoch has
+_MINIBATCHES_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A reader with the columns of a network's inputs, and how each is stored."""
+    """A reader with the columns of a network's inputs, how each is stored, and a stream for each dynamic axis."""
 
     reader: Reader
     columns: dict[str, Column]
     storages: dict[str, Storage]
 
-    def plan(self, epoch: int, minibatch_size: int, epoch_size: int = 0) -> tuple[Minibatches, list[Minibatch]]:
-        """The minibatches of an epoch (from 0), as sample numbers for the device and as sequences for the log."""
+    axes: dict[str, Stream]
+    _shapes: dict[tuple[int, int], tuple[Shape, ...]] = field(default_factory=dict)
+
+    def plan(
+        self, graph: Graph, epoch: int, minibatch_size: int, epoch_size: int = 0
+    ) -> tuple[Minibatches, list[Minibatch]]:
+        """The minibatches of an epoch (from 0) for a graph, as samples for the device and as sequences for the log."""
         found = list(self.reader.minibatches(epoch, minibatch_size, epoch_size))
+        if needs_sequences(graph):
+            batches = Batches(found, self.axes, self._best_shapes(minibatch_size, epoch_size))
+            return Minibatches.of_sequences(batches), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         return replace(taken, columns=np.array([m.columns for m in found], np.int64)), found
+
+    def _best_shapes(self, minibatch_size: int, epoch_size: int) -> tuple[Shape, ...]:
+        """Of the first epoch, whichever comes first in this run: so a resumed run has the same."""
+        key = minibatch_size, epoch_size
+        if key not in self._shapes:
+            first = islice(self.reader.minibatches(0, *key), _MINIBATCHES_LOOKED_AT)
+            self._shapes[key] = Batches(list(first), self.axes).best_shapes
+        return self._shapes[key]
 
     @cached_property
     def _is_frames(self) -> bool:
@@ -51,9 +73,22 @@ def open_data(settings: ReaderSettings, network: Network, roots: Sequence[str], 
     """The data for the inputs below the named nodes; raises `DiagnosticError`."""
     with placing(settings.spans.get("file", settings.span)):
         reader = open_reader(settings, wanted_inputs(inputs_below(network, roots)), seed=seed)
-    _require_equal_lengths(reader, settings)
+    axes = _by_axis(reader, network)
+    for streams in axes.values():
+        _require_equal_lengths(streams, reader, settings)
     columns = {name: stream.column for name, stream in reader.streams.items()}
-    return Data(reader, columns, {name: _storage(column) for name, column in columns.items()})
+    storages = {name: _storage(column) for name, column in columns.items()}
+    return Data(reader, columns, storages, {axis: next(iter(streams.values())) for axis, streams in axes.items()})
+
+
+def _by_axis(reader: Reader, network: Network) -> dict[str, dict[str, Stream]]:
+    """The streams that share a dynamic axis, by name of the axis."""
+    found: dict[str, dict[str, Stream]] = {}
+    for name, stream in reader.streams.items():
+        op = network[name].op
+        assert isinstance(op, InputValue), name
+        found.setdefault(op.axis, {})[name] = stream
+    return found
 
 
 def _storage(column: Column) -> Storage:
@@ -62,8 +97,8 @@ def _storage(column: Column) -> Storage:
     return Storage.SPARSE if isinstance(column, SparseColumn) else Storage.DENSE
 
 
-def _require_equal_lengths(reader: Reader, settings: ReaderSettings) -> None:
-    (first, one), *others = reader.streams.items()
+def _require_equal_lengths(streams: Mapping[str, Stream], reader: Reader, settings: ReaderSettings) -> None:
+    (first, one), *others = streams.items()
     for name, other in others:
         differs = np.flatnonzero(one.lengths != other.lengths)
         if len(differs):
@@ -72,5 +107,5 @@ def _require_equal_lengths(reader: Reader, settings: ReaderSettings) -> None:
                 f"sequence {reader.dataset.keys[at]} of '{settings.file}' has {one.lengths[at]} samples of '{first}' "
                 f"and {other.lengths[at]} of '{name}'"
             )
-            hint = "streams of different lengths need dynamic axes of their own, which are not implemented yet"
+            hint = f"give '{name}' a dynamic axis of its own: dynamicAxis = DynamicAxis()"
             raise DiagnosticError(Diagnostic("GC0612", message, settings.spans.get("file", settings.span), hint=hint))

@@ -64,10 +64,10 @@ class Pass:
         parameters = step.place(completed(values, step.graph))
         columns = to_device(step.graph, self.data.columns, step.device)
         # the first epoch of the reader, in its order
-        minibatches, _ = self.data.plan(0, self.minibatch_size, self.epoch_size)
+        minibatches, _ = self.data.plan(step.graph, 0, self.minibatch_size, self.epoch_size)
         running = {name: RunningStatistics() for name in names}
         for outputs in step.outputs(parameters, columns, step.table(minibatches)):
-            for name, value in outputs.items():
+            for name, value in outputs.values.items():
                 running[name].add(value)
         found: Values = {}
         for node in statistics:

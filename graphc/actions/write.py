@@ -72,25 +72,28 @@ def _write_all(
         step = EvaluationStep(graph, names, device=context.device)
     parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
-    taken, minibatches = data.plan(0, command.minibatch_size.value(0), command.epoch_size)
+    taken, minibatches = data.plan(graph, 0, command.minibatch_size.value(0), command.epoch_size)
     outputs = step.outputs(parameters, columns, step.table(taken))
     for number, (minibatch, found) in enumerate(zip(minibatches, outputs, strict=True)):
         for name in names:
-            has_axis = graph.roots[name].type.axis is not None
-            for place, steps in _sequences(found[name], minibatch, number, data, has_axis=has_axis):
+            lengths = None
+            if graph.roots[name].type.axis is not None:
+                lengths = found.lengths.get(name, minibatch.lengths)
+            for place, steps in _sequences(found[name], lengths, minibatch, number, data):
                 files[name](steps, place)
         context.observer.handle(MinibatchWritten(command.name, number, minibatch.columns))
     return int(taken.counts.sum())
 
 
 def _sequences(
-    values: npt.NDArray[Any], minibatch: Minibatch, number: int, data: Data, *, has_axis: bool
+    values: npt.NDArray[Any], lengths: npt.NDArray[np.integer] | None, minibatch: Minibatch, number: int, data: Data
 ) -> Iterator[tuple[Place, npt.NDArray[Any]]]:
-    if not has_axis:
+    """What is written as one sequence each; without ``lengths`` the value has no dynamic axis."""
+    if lengths is None:
         yield Place(0, number), values[np.newaxis]
         return
-    ends = np.cumsum(minibatch.lengths)
-    for at, (start, end) in enumerate(zip(ends - minibatch.lengths, ends, strict=True)):
+    ends = np.cumsum(lengths)
+    for at, (start, end) in enumerate(zip(ends - lengths, ends, strict=True)):
         key = str(data.reader.dataset.keys[minibatch.sequences[at]])
         yield Place(at, number, key), values[start:end]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +18,8 @@ from graphc.ir import Frames
 # shapes for which a step is compiled; more of them waste less on padding and cost more compilations
 MOST_SHAPES = 8
 
-Rooms = tuple[Room, ...]
+# the room of a minibatch on every dynamic axis
+Shape = tuple[Room, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +34,13 @@ class Batch:
 class Batches:
     """The minibatches of an epoch; each is laid out when it is asked for.
 
-    ``axes`` has one stream for every dynamic axis: all streams of an axis have the same sequences.
+    ``axes`` has one stream for every dynamic axis: all streams of an axis have the same sequences. ``shapes`` are tried
+    first, in their order; a minibatch that fits into none of them gets one of its own.
     """
 
     minibatches: Sequence[Minibatch]
     axes: Mapping[str, Stream]
-    shapes: Shapes
+    shapes: tuple[Shape, ...] = ()
 
     def __len__(self) -> int:
         return len(self.minibatches)
@@ -46,28 +49,87 @@ class Batches:
         sequences = self.minibatches[number].sequences
         samples: dict[str, npt.NDArray[np.int32]] = {}
         frames: dict[str, Frames] = {}
-        for (axis, stream), room in zip(self.axes.items(), self.rooms[number], strict=True):
+        for (axis, stream), room in zip(self.axes.items(), self.shape(number), strict=True):
             lengths = stream.lengths[sequences]
             samples[axis] = _samples(stream.sequence_offsets[sequences], lengths, room.frames)
             frames[axis] = layout(lengths, room)
         return Batch(samples, frames)
 
+    def shape(self, number: int) -> Shape:
+        lengths = self._lengths(number)
+        return next((s for s in self.shapes if _holds(s, lengths)), None) or self._own_shape(lengths)
+
+    def _own_shape(self, lengths: Sequence[npt.NDArray[np.integer]]) -> Shape:
+        """Where all sequences have one length there is nothing to round, to pad, or to look up in tables."""
+        rules = (Room.for_lengths if regular else _rounded for regular in self._is_regular)
+        return tuple(rule(each) for rule, each in zip(rules, lengths, strict=True))
+
     @cached_property
-    def rooms(self) -> list[Rooms]:
-        """The shape of each minibatch, for every axis."""
-        needed = [
-            tuple(Room.for_lengths(stream.lengths[each.sequences]) for stream in self.axes.values())
-            for each in self.minibatches
-        ]
-        return self.shapes.fit(needed, [self._fits(each) for each in self.minibatches])
+    def _is_regular(self) -> list[bool]:
+        return [bool((stream.lengths == stream.lengths[0]).all()) for stream in self.axes.values()]
 
-    def _fits(self, minibatch: Minibatch) -> _Fits:
-        lengths = [stream.lengths[minibatch.sequences] for stream in self.axes.values()]
-        return lambda rooms: all(_holds(room, each) for room, each in zip(rooms, lengths, strict=True))
+    def _lengths(self, number: int) -> list[npt.NDArray[np.integer]]:
+        sequences = self.minibatches[number].sequences
+        return [stream.lengths[sequences] for stream in self.axes.values()]
 
-    def useful(self) -> tuple[float, float]:
-        """Share of real frames among all that are computed, in frames and in lanes, over all axes."""
-        real = [int(s.lengths[m.sequences].sum()) for m in self.minibatches for s in self.axes.values()]
-        frames = [room.frames for rooms in self.rooms for room in rooms]
-        lanes = [room.time * room.lanes for rooms in self.rooms for room in rooms]
-        return sum(real) / max(sum(frames), 1), sum(real) / max(sum(lanes), 1)
+    @cached_property
+    def best_shapes(self) -> tuple[Shape, ...]:
+        """At most `MOST_SHAPES` shapes for these minibatches and others like them: few compilations, little padding."""
+        wanted = Counter(self._own_shape(self._lengths(number)) for number in range(len(self)))
+        sizes = np.array([[astuple(room) for room in shape] for shape in wanted])
+        merged = _merged(sizes, np.array([*wanted.values()]))
+        return tuple(sorted((tuple(Room(*room) for room in shape) for shape in merged.tolist()), key=_cost))
+
+
+def _merged(sizes: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """``sizes`` (shapes, axes, 4) with those joined that cost least together, until few enough are left."""
+    while len(sizes) > MOST_SHAPES:
+        cost = _costs(sizes)
+        joined = _costs(np.maximum(sizes[:, None], sizes[None]))
+        loss = joined * (counts[:, None] + counts) - (cost * counts)[:, None] - cost * counts
+        np.fill_diagonal(loss, np.iinfo(loss.dtype).max)
+        one, other = sorted(int(i) for i in np.unravel_index(int(loss.argmin()), loss.shape))
+        sizes[one], counts[one] = np.maximum(sizes[one], sizes[other]), counts[one] + counts[other]
+        sizes, counts = np.delete(sizes, other, 0), np.delete(counts, other)
+    return sizes
+
+
+def _costs(sizes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """As `_cost`, of many shapes."""
+    return (sizes[..., 0] + sizes[..., 2] * sizes[..., 3]).sum(-1)
+
+
+def _samples(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer], room: int) -> npt.NDArray[np.int32]:
+    """Numbers of the samples of sequences, then of the first one again as padding."""
+    found = np.full(room, starts[0], np.int32)
+    ends = np.cumsum(lengths)
+    found[: ends[-1]] = np.arange(ends[-1]) + np.repeat(starts - ends + lengths, lengths)
+    return found
+
+
+def _rounded(lengths: npt.NDArray[np.integer]) -> Room:
+    """A room from a coarse grid, so that minibatches of similar lengths have the same."""
+    time = _grid(int(lengths.max()), 4)
+    return Room(_grid(int(lengths.sum()), 16), _grid(len(lengths), 4), time, _grid(len(pack(lengths, time)), 8))
+
+
+def _grid(size: int, steps: int) -> int:
+    """The next number on a grid that has so many points from one power of 2 to the next."""
+    step = max((1 << (max(size, 1) - 1).bit_length()) // (2 * steps), 1)
+    return -(-size // step) * step
+
+
+def _holds(shape: Shape, lengths: Sequence[npt.NDArray[np.integer]]) -> bool:
+    return all(_room_holds(room, each) for room, each in zip(shape, lengths, strict=True))
+
+
+def _room_holds(room: Room, lengths: npt.NDArray[np.integer]) -> bool:
+    if len(lengths) > room.sequences or int(lengths.sum()) > room.frames or int(lengths.max()) > room.time:
+        return False
+    return len(pack(lengths, room.time)) <= room.lanes
+
+
+def _cost(shape: Shape) -> int:
+    """What computing a minibatch of that shape takes, about: frames of both layouts."""
+    return sum(room.frames + room.time * room.lanes for room in shape)
+

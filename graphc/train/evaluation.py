@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from graphc.backend import Environment
-from graphc.ir import Graph
+from graphc.backend import Environment, Results
+from graphc.ir import Frames, Graph
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
-from graphc.train.feeds import DeviceColumns, Minibatches, take
+from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.totals import NEVER, Totals, root_totals
 
 
@@ -27,6 +27,21 @@ class EvaluationTable:
     minibatches: Minibatches
     indices: Any
     counts: Any
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Values of the roots in one minibatch, without padding: ``(frames, dN, …, d1)`` where there is a dynamic axis.
+
+    ``lengths`` are the frames of each sequence, for roots with a dynamic axis; empty where every minibatch is but
+    frames, whose sequences only the reader knows.
+    """
+
+    values: Mapping[str, npt.NDArray[Any]]
+    lengths: Mapping[str, npt.NDArray[np.integer]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.values[name]
 
 
 class EvaluationStep:
@@ -58,41 +73,72 @@ class EvaluationStep:
             sums = jax.device_put(np.zeros(len(self.roots), dtype), self.device)
         bad = jax.device_put(np.full(len(self.roots), NEVER, np.int32), self.device)
         for row in range(len(table.minibatches)) if rows is None else rows:
-            program = self._program("sums", table, row)
-            sums, bad = program(values, columns, table.indices, table.counts, np.int32(row), sums, bad)
+            program, minibatch = self._program("sums", table, row)
+            sums, bad = program(values, columns, minibatch, np.int32(row), sums, bad)
         return Totals.read(self.roots, sums, bad)
 
     def outputs(
         self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable
-    ) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        """Value of every root, a minibatch at a time: ``(frames, dN, …, d1)`` where it has a dynamic axis."""
-        for row, count in enumerate(table.minibatches.counts):
-            program = self._program("values", table, row)
-            found = program(values, columns, table.indices, table.counts, np.int32(row))
-            yield {name: self._real(name, np.asarray(found[name]), int(count)) for name in self.roots}
+    ) -> Iterator[Outputs]:
+        """Value of every root, a minibatch at a time."""
+        for row in range(len(table.minibatches)):
+            program, minibatch = self._program("values", table, row)
+            found = program(values, columns, minibatch)
+            if table.minibatches.batches is None:
+                count = int(table.minibatches.counts[row])
+                yield Outputs({n: self._real(n, np.asarray(found.outputs[n]), count) for n in self.roots})
+            else:
+                yield self._of_sequences(found)
+
+    def _of_sequences(self, found: Results) -> Outputs:
+        values, lengths = {}, {}
+        for name in self.roots:
+            axis, value = self.graph.roots[name].type.axis, np.asarray(found.outputs[name])
+            if axis is not None:
+                frames = found.frames[axis.name]
+                value = value[: int(frames.count)]
+                lengths[name] = _lengths(frames)
+            values[name] = value
+        return Outputs(values, lengths)
 
     def _real(self, name: str, value: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
         return value[:count] if self.graph.roots[name].type.axis is not None else value
 
-    def _program(self, what: str, table: EvaluationTable, row: int) -> Callable[..., Any]:
-        full = bool(table.minibatches.counts[row] == table.minibatches.capacity)
-        if (what, full) not in self._programs:
+    def _program(self, what: str, table: EvaluationTable, row: int) -> tuple[Callable[..., Any], Any]:
+        """The program for a minibatch and what it is given of it."""
+        batches = table.minibatches.batches
+        if batches is not None:
+            kind, minibatch = "sequences", jax.device_put(batches[row], self.device)
+        else:
+            full = bool(table.minibatches.counts[row] == table.minibatches.capacity)
+            kind = "full" if full else "partial"
+            minibatch = table.indices, table.counts, np.int32(row)
+        if (what, kind) not in self._programs:
             body = self._sums if what == "sums" else self._values
-            donate = (5, 6) if what == "sums" else ()
-            self._programs[what, full] = self.engine.jit(partial(body, full), self.graph, self.device, donate=donate)
-        return self._programs[what, full]
+            donate = (4, 5) if what == "sums" else ()
+            self._programs[what, kind] = self.engine.jit(partial(body, kind), self.graph, self.device, donate=donate)
+        return self._programs[what, kind], minibatch
 
     @cached_property
-    def _programs(self) -> dict[tuple[str, bool], Callable[..., Any]]:
+    def _programs(self) -> dict[tuple[str, str], Callable[..., Any]]:
         return {}
 
     def _sums(
-        self, full: bool, values: Any, columns: Any, indices: Any, counts: Any, row: Any, sums: Any, bad: Any
+        self, kind: str, values: Any, columns: Any, minibatch: Any, row: Any, sums: Any, bad: Any
     ) -> tuple[Any, Any]:
-        outputs = self._values(full, values, columns, indices, counts, row)
-        totals = root_totals(self.graph, self.roots, outputs, None if full else counts[row])
+        totals = root_totals(self.graph, self.roots, self._values(kind, values, columns, minibatch))
         return sums + totals, jnp.minimum(bad, jnp.where(jnp.isfinite(totals), NEVER, row))
 
-    def _values(self, full: bool, values: Any, columns: Any, indices: Any, counts: Any, row: Any) -> Mapping[str, Any]:
-        feeds = take(columns, indices[row])
-        return self.function(values, feeds, Environment(None if full else counts[row])).outputs
+    def _values(self, kind: str, values: Any, columns: Any, minibatch: Any) -> Results:
+        if kind == "sequences":
+            feeds = take_batch(self.graph, columns, minibatch.samples)
+            return self.function(values, feeds, Environment(frames=minibatch.frames))
+        indices, counts, row = minibatch
+        return self.function(values, take(columns, indices[row]), Environment(None if kind == "full" else counts[row]))
+
+
+def _lengths(frames: Frames) -> npt.NDArray[np.integer]:
+    """Frames of each real sequence."""
+    if frames.sequences is None:
+        return np.ones(int(frames.count), np.int64)
+    return np.asarray(frames.sequences.lengths)[: int(frames.sequences.count)]

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from graphc.data.batches import Batch, Batches
 from graphc.data.columns import Column, SparseColumn
 from graphc.ir import Graph, Node, Storage
 from graphc.ir.layout import array_shape
@@ -18,6 +19,9 @@ from graphc.train.engine import engine
 
 # capacities of sparse samples are rounded up to this, so that few programs are compiled
 _CAPACITY_STEP = 8
+
+# batches are arguments of staged functions
+jax.tree_util.register_dataclass(Batch, ["samples", "frames"], [])
 
 DeviceColumns = dict[str, Any]
 
@@ -62,6 +66,21 @@ def padded(column: SparseColumn) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any
     return indices, values
 
 
+def take_batch(graph: Graph, columns: DeviceColumns, samples: Mapping[str, Any]) -> DeviceColumns:
+    """The samples of each input at the indices of its dynamic axis."""
+    return {name: take(columns[name], samples[_axis(node)]) for name, node in inputs(graph).items()}
+
+
+def _axis(node: Node) -> str:
+    assert node.type.axis is not None, node
+    return node.type.axis.name
+
+
+def needs_sequences(graph: Graph) -> bool:
+    """Whether it matters which frames form a sequence."""
+    return len({_axis(n) for n in inputs(graph).values()}) > 1 or any(n.op.family == "sequences" for n in graph.nodes)
+
+
 def take(columns: DeviceColumns, indices: Any) -> DeviceColumns:
     """The samples at ``indices``, which must lie inside."""
     return jax.tree.map(lambda x: x.at[indices].get(mode="promise_in_bounds"), columns)
@@ -72,16 +91,24 @@ class Minibatches:
     """Which samples each minibatch of an epoch takes.
 
     Row i of ``indices`` holds minibatch i, its first ``counts[i]`` entries; the others are 0. ``columns[i]`` is the
-    number of columns of CNTK's layout, which the update rule calls N; with frames it is the count.
+    number of columns of CNTK's layout, which the update rule calls N; with frames it is the count. Where frames form
+    sequences, ``batches`` has them and there are no ``indices``.
     """
 
     indices: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
+    batches: Batches | None = None
 
     @property
     def capacity(self) -> int:
         return self.indices.shape[1]
+
+    @staticmethod
+    def of_sequences(batches: Batches) -> Minibatches:
+        counts = np.array([m.samples for m in batches.minibatches], np.int64)
+        columns = np.array([m.columns for m in batches.minibatches], np.int64)
+        return Minibatches(np.zeros((len(counts), 0), np.int32), counts, columns, batches)
 
     def __len__(self) -> int:
         return len(self.counts)

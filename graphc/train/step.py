@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc.backend import Environment
+from graphc.data.batches import Batch
 from graphc.ir import Graph, topological
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
-from graphc.train.feeds import DeviceColumns, Minibatches, take
+from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.learner import Learner, Rates
 from graphc.train.totals import NEVER, Totals, root_totals
 
@@ -193,6 +194,8 @@ class TrainingStep:
     def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
         """The state after ``count`` minibatches from ``first``, which must be where the state stands. Asynchronous."""
         carry, tally = state.carry, state.tally
+        if epoch.minibatches.batches is not None:
+            return self._run_batches(state, columns, epoch, range(first, first + count))
         is_full = epoch.minibatches.counts == epoch.minibatches.capacity
         at, end = first, first + count
         while at < end:
@@ -203,6 +206,17 @@ class TrainingStep:
             else:
                 carry, tally = (self._full if is_full[at] else self._partial)(*arguments)
             at += together
+        return replace(state, carry=carry, tally=tally)
+
+    def _run_batches(
+        self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, numbers: range
+    ) -> TrainingState:
+        """Minibatches of sequences: one program for each shape that they have."""
+        carry, tally = state.carry, state.tally
+        for number in numbers:
+            assert epoch.minibatches.batches is not None
+            batch = jax.device_put(epoch.minibatches.batches[number], self.device)
+            carry, tally = self._batch(carry, tally, state.fixed, columns, epoch.tables, batch)
         return replace(state, carry=carry, tally=tally)
 
     def totals(self, state: TrainingState) -> Totals:
@@ -216,11 +230,15 @@ class TrainingStep:
 
     @cached_property
     def _full(self) -> _Program:
-        return self._staged(partial(self._step, True))
+        return self._staged(partial(self._on_frames, True))
 
     @cached_property
     def _partial(self) -> _Program:
-        return self._staged(partial(self._step, False))
+        return self._staged(partial(self._on_frames, False))
+
+    @cached_property
+    def _batch(self) -> _Program:
+        return self._staged(self._on_sequences)
 
     @cached_property
     def _loop(self) -> _Program:
@@ -235,23 +253,34 @@ class TrainingStep:
         """So many full minibatches; a loop, because unrolled XLA would fuse across steps and round otherwise."""
 
         def step(_: Any, state: tuple[_Carry, _Tally]) -> tuple[_Carry, _Tally]:
-            return self._step(True, *state, fixed, columns, tables)
+            return self._on_frames(True, *state, fixed, columns, tables)
 
         return jax.lax.fori_loop(0, count, step, (carry, tally))
 
-    def _step(
+    def _on_frames(
         self, full: bool, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any
     ) -> tuple[_Carry, _Tally]:
+        feeds = take(columns, tables["indices"][tally.at])
+        environment = Environment(None if full else tables["counts"][tally.at])
+        return self._step(carry, tally, fixed, feeds, tables, environment)
+
+    def _on_sequences(
+        self, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
+    ) -> tuple[_Carry, _Tally]:
+        feeds = take_batch(self.graph, columns, batch.samples)
+        return self._step(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
+
+    def _step(
+        self, carry: _Carry, tally: _Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
+    ) -> tuple[_Carry, _Tally]:
         at = tally.at
-        feeds = take(columns, tables["indices"][at])
-        count = None if full else tables["counts"][at]
         random = self.engine.stream(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
-        environment = Environment(count, tables["settings"], random)
+        environment = replace(environment, settings=tables["settings"], random=random)
 
         def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
             kept = {n: self.engine.kept(trained[n], axes) for n, axes in self.kept_axes.items()}
             results = self.function({**fixed, **carry.running, **trained, **kept}, feeds, environment)
-            totals = root_totals(self.graph, self.roots, results.outputs, count)
+            totals = root_totals(self.graph, self.roots, results)
             return totals[0], (totals, results.updates)
 
         gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from graphc.backend import Results
 from graphc.ir import Graph
 
 # number of the first minibatch with a value that is not finite, where there is none
@@ -28,13 +29,13 @@ class Totals:
         return Totals(dict(zip(roots, np.asarray(sums).tolist(), strict=True)), bad)
 
 
-def root_totals(graph: Graph, roots: Sequence[str], outputs: Mapping[str, Any], count: Any | None) -> Any:
+def root_totals(graph: Graph, roots: Sequence[str], results: Results) -> Any:
     """Sum of every root over all elements of all real frames, as one vector."""
     found = []
     for name in roots:
-        value = outputs[name]
-        if graph.roots[name].type.axis is not None and count is not None:
-            real = jnp.arange(value.shape[0]) < count
-            value = jnp.where(real.reshape((-1,) + (1,) * (value.ndim - 1)), value, 0)
+        value, axis = results.outputs[name], graph.roots[name].type.axis
+        mask = None if axis is None else results.frames[axis.name].mask
+        if mask is not None:
+            value = jnp.where(mask.reshape((-1,) + (1,) * (value.ndim - 1)) != 0, value, 0)
         found.append(value.sum())
     return jnp.stack(found)
