@@ -6,15 +6,16 @@ frames: the backward scan computes the gradient of the state only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from graphc.backend import Environment
-from graphc.backends.xla.lowering import Step, full_precision, lowers_loops
+from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
+from graphc.backends.xla.scans import Gradients, scan
 from graphc.backends.xla.values import Value
 from graphc.ir import Carry, Graph, Lanes, Node, Region, Sequences, Storage
 from graphc.ir.layout import array_shape
@@ -86,152 +87,189 @@ class _Loop:
     def run(self) -> dict[str, Any]:
         lanes, real = self.lanes, self.sequences.ids < self.sequences.starts.shape[0]
         xs = jax.tree.map(lambda x: _to_lanes(x, lanes, real), (dict(self.frames), dict(self.outside)))
+        time, count = lanes.frames.shape
+        rows = xs, None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
+        start = {carry.name: self._first(carry, count) for carry in self.region.carries}
+        products = _products(self.body, self.region)
+        matrices = {name: self.constants[name] for name in products.values()}
+        settings = self.step.environment.settings
+        arguments = _Invariant(self.constants, matrices, self.states, self._random(), settings)
+        gradients = Gradients(
+            summed=arguments.numbers(_read_otherwise(self.body, products), self.states),
+            matrices=tuple(arguments.number("matrices", name) for name in products.values()),
+            taps=tuple(jax.ShapeDtypeStruct((count, n.type.size), n.type.element.value) for n in products),
+        )
+
+        def step(invariant: Any, history: Any, row: Any, taps: Any) -> Any:
+            return self.one(arguments.tree(invariant), history, row, dict(zip(products, taps, strict=True)))
+
+        with full_precision():
+            found = scan(
+                step, arguments.leaves, start, rows, gradients, reverse=self.region.backward, unroll=_UNROLL
+            )
+        return {name: _from_lanes(y, lanes, real) for name, y in found.items()}
+
+    @property
+    def starts_at_once(self) -> bool:
+        """Whether every lane holds one sequence from its first step on, so that only there delays look outside."""
+        return self.lanes.is_regular and not self.outside
+
+    def _positions(self) -> Any:
+        """How many frames of its sequence are behind each, in the direction of the loop: ``(time, lanes)``."""
         position = self.sequences.positions
         if self.region.backward:
             position = lengths_of_frames(jnp, self.sequences) - 1 - position
-        position = _gathered(position, lanes)
-        products = _products(self.body, self.region)
-        random = self.step.environment.random
-        settings = dict(self.step.environment.settings)
-        arguments = dict(self.constants), dict(self.states), xs
-        found = _scan(self, products, (position, random, settings), *arguments)
-        return {name: _from_lanes(y, lanes, real) for name, y in found.items()}
+        return _gathered(position, self.lanes)
+
+    def _random(self) -> Any:
+        draws = any(node.op.family == "random" for node in self.body.nodes)
+        return self.step.environment.random if draws else None
+
+    def _first(self, carry: Carry, lanes: int) -> tuple[Any, ...]:
+        """What a delay gives in the first steps. Where borders are told step by step it is only finite."""
+        type = self._type(carry.name)
+        shape = array_shape(type, lanes)
+        initial = carry.default if self.starts_at_once else 0.0
+        if self.starts_at_once and carry.initial is not None:
+            initial = self.states[carry.initial]
+        return (jnp.broadcast_to(jnp.asarray(initial, type.element.value), shape),) * carry.time_step
 
     def one(
-        self, constants: Any, states: Any, traced: Any, history: Any, x: Any, taps: Mapping[Node, Any]
-    ) -> tuple[Any, dict[str, Any], dict[Node, Any]]:
+        self, invariant: Any, history: Any, row: Any, taps: Mapping[Node, Any]
+    ) -> tuple[Any, dict[str, Any], list[Any]]:
         """One frame of every lane: the history after it, the results, and what the products were applied to."""
-        (frames, outside), position, time = x
-        random, settings = traced
+        (frames, outside), position, time = row
+        constants, matrices, states, random, settings = invariant
         feeds = dict(frames)
         for carry in self.region.carries:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training)
-        inner.taps = taps
+        inner.products = {node: (matrices[_name(node)], tap) for node, tap in taps.items()}
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
-            carry.name: (*history[carry.name][1:], values[carry.value].reshape(self._value_shape(carry, position)))
+            carry.name: (*history[carry.name][1:], self._as_delayed(carry, values[carry.value]))
             for carry in self.region.carries
         }
-        return after, {name: values[name] for name in self.outputs}, inner.applied_to
+        return after, {name: values[name] for name in self.outputs}, [inner.applied_to[node] for node in taps]
+
+    def _as_delayed(self, carry: Carry, value: Any) -> Any:
+        """A value with the shape that the delay has: an initial state may have more."""
+        shape = array_shape(self._type(carry.name), value.shape[0])
+        return jnp.broadcast_to(_aligned(value, len(shape)), shape)
 
     def _delayed(self, carry: Carry, before: Any, states: Any, outside: Any, position: Any) -> Any:
         """What a delay gives: what its input was so many steps before or, at the border, the initial state."""
-        type = self._type(carry.name)
-        shape = array_shape(type, position.shape[0])
-        before = jnp.broadcast_to(_aligned(before, len(shape)), shape)
+        if position is None:
+            return before
         if carry.initial is None:
             initial = jnp.asarray(carry.default, before.dtype)
         elif carry.initial in states:
-            initial = jnp.broadcast_to(states[carry.initial], shape)
+            initial = states[carry.initial]
         else:
-            initial = jnp.broadcast_to(_aligned(outside[carry.initial], len(shape)), shape)
-        is_border = (position < carry.time_step).reshape((-1,) + (1,) * (len(shape) - 1))
-        return jnp.where(is_border, initial, before)
-
-    def history(self, lanes: int) -> dict[str, tuple[Any, ...]]:
-        """The state before the first step; finite, since gaps may compute with it."""
-        found = {}
-        for carry in self.region.carries:
-            type = self.region.body.roots[carry.value].type
-            found[carry.name] = (jnp.zeros(array_shape(type, lanes), type.element.value),) * carry.time_step
-        return found
-
-    def _value_shape(self, carry: Carry, position: Any) -> tuple[int, ...]:
-        return array_shape(self.region.body.roots[carry.value].type, position.shape[0])
+            initial = _aligned(outside[carry.initial], before.ndim)
+        return _entered(position < carry.time_step, initial, before)
 
     def _type(self, name: str) -> Any:
         return self.region.body.roots[name].type
 
 
 class _BodyStep(Step):
-    """The body on one frame. Products with constant matrices are differentiated by their ``taps`` alone: zeros that
-    are added to the product, whose gradient is that of the product."""
+    """The body on one frame. The gradient of the matrix of a product is found by its tap: zeros that are added to the
+    product, whose gradient is that of the product."""
 
-    taps: Mapping[Node, Any]
+    # product → matrix and tap
+    products: Mapping[Node, tuple[Any, Any]]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.applied_to: dict[Node, Any] = {}
 
     def evaluate(self, node: Node) -> None:
-        if node not in self.taps:
+        if node not in self.products:
             super().evaluate(node)
             return
-        matrix, vector = (self.values[source].dense for source in node.inputs)
+        matrix, tap = self.products[node]
+        vector = self.values[node.inputs[1]].dense
         self.applied_to[node] = vector.reshape(vector.shape[0], -1)
-        y = self.applied_to[node] @ jax.lax.stop_gradient(matrix) + self.taps[node]
+        y = self.applied_to[node] @ matrix + tap
         self.values[node] = Value(node.type, y.reshape(array_shape(node.type, y.shape[0])))
 
 
 def _products(body: Graph, region: Region) -> dict[Node, str]:
-    """Products with a matrix that is an operand of the loop → its name."""
-    found = {}
+    """Products of vectors with a matrix that is an operand of the loop → its name."""
+    return {node: _name(node) for node in body.nodes if _is_product(node) and _name(node) in region.constants}
+
+
+def _is_product(node: Node) -> bool:
+    if not isinstance(node.op, Times) or node.op.output_rank != 1:
+        return False
+    matrix, vector = node.inputs
+    plain = matrix.type.rank == 2 and vector.type.axis is not None and vector.type.storage is Storage.DENSE
+    return plain and isinstance(matrix.op, LearnableParameter) and vector.type.size == matrix.type.dims[1]
+
+
+def _name(product: Node) -> str:
+    matrix = product.inputs[0].op
+    assert isinstance(matrix, LearnableParameter)
+    return matrix.name
+
+
+def _read_otherwise(body: Graph, products: Mapping[Node, str]) -> set[str]:
+    """Parameters of the body that not only such products read."""
+    found = set()
     for node in body.nodes:
-        if not isinstance(node.op, Times) or len(node.inputs) != 2:
-            continue
-        matrix, vector = node.inputs
-        named = isinstance(matrix.op, LearnableParameter) and matrix.op.name in region.constants
-        plain = matrix.type.rank == 2 and node.op.output_rank == 1 and vector.type.axis is not None
-        if named and plain and vector.type.size == matrix.type.dims[1] and vector.type.storage is Storage.DENSE:
-            assert isinstance(matrix.op, LearnableParameter)
-            found[node] = matrix.op.name
+        for source in node.inputs:
+            if isinstance(source.op, LearnableParameter) and (node not in products or source is not node.inputs[0]):
+                found.add(source.op.name)
     return found
 
 
-def _scan(loop: _Loop, products: dict[Node, str], fixed: Any, constants: Any, states: Any, xs: Any) -> dict[str, Any]:
-    """The results in every step, ``(time, lanes, …)``."""
-    nodes = list(products)
+class _Invariant:
+    """What is the same in every step, as a flat list.
 
-    def forward(fixed: Any, constants: Any, states: Any, xs: Any, taps: Any) -> tuple[Any, Any]:
-        position, random, settings = fixed
-        time = jnp.arange(position.shape[0], dtype=jnp.uint32)
+    Constants, those of them that are matrices of products once more, initial states, random stream and settings.
+    """
 
-        def body(history: Any, x: Any) -> tuple[Any, Any]:
-            frames, position, time, tap = x
-            given = dict(zip(nodes, tap, strict=True))
-            history, outputs, applied = loop.one(
-                constants, states, (random, settings), history, (frames, position, time), given
-            )
-            return history, (outputs, [applied[node] for node in nodes])
+    def __init__(self, constants: Any, matrices: Any, states: Any, random: Any, settings: Any) -> None:
+        tree: dict[str, Any] = {"constants": dict(constants), "matrices": dict(matrices), "states": dict(states)}
+        tree |= {"random": random, "settings": dict(settings)}
+        self.leaves, self._structure = jax.tree.flatten(tree)
+        paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+        self._numbers = {jax.tree_util.keystr(path): i for i, (path, _) in enumerate(paths)}
 
-        with full_precision():
-            _, found = jax.lax.scan(
-                body,
-                loop.history(position.shape[1]),
-                (xs, position, time, taps),
-                reverse=loop.region.backward,
-                unroll=_UNROLL,
-            )
-        return found
+    def number(self, kind: str, name: Any) -> int:
+        return self._numbers[f"['{kind}'][{name!r}]"]
 
-    def taps(position: Any) -> list[Any]:
-        return [jnp.zeros((*position.shape, n.type.size), n.type.element.value) for n in nodes]
+    def numbers(self, constants: Iterable[str], states: Iterable[int]) -> tuple[int, ...]:
+        own = [f"['constants'][{name!r}]" for name in constants]
+        found = [self._numbers[key] for key in own if key in self._numbers]
+        return tuple(sorted([*found, *(self.number("states", name) for name in states)]))
 
-    @jax.custom_vjp
-    def call(fixed: Any, constants: Any, states: Any, xs: Any) -> Any:
-        return forward(fixed, constants, states, xs, taps(fixed[0]))[0]
+    def tree(self, leaves: Any) -> Any:
+        found = jax.tree.unflatten(self._structure, leaves)
+        return tuple(found[kind] for kind in ("constants", "matrices", "states", "random", "settings"))
 
-    def call_forward(fixed: Any, constants: Any, states: Any, xs: Any) -> Any:
-        def run(constants: Any, states: Any, xs: Any, taps: Any) -> Any:
-            return forward(fixed, constants, states, xs, taps)
 
-        outputs, pullback, applied = jax.vjp(run, constants, states, xs, taps(fixed[0]), has_aux=True)
-        return outputs, (pullback, applied)
+@jax.custom_vjp
+def _entered(is_border: Any, initial: Any, before: Any) -> Any:
+    """``initial`` in lanes at a border, ``before`` in others; remembers one flag a lane, not one an element."""
+    return jnp.where(_flags(is_border, before), initial, before)
 
-    def call_backward(saved: Any, g: Any) -> Any:
-        pullback, applied = saved
-        constants, states, xs, of_products = pullback(g)
-        constants = dict(constants)
-        for name, vectors, d in zip(products.values(), applied, of_products, strict=True):
-            matrix = vectors.reshape(-1, vectors.shape[-1]).T @ d.reshape(-1, d.shape[-1])
-            constants[name] = constants[name] + matrix.reshape(constants[name].shape)
-        return None, constants, states, xs
 
-    call.defvjp(call_forward, call_backward)
-    return call(fixed, constants, states, xs)
+def _entered_backward(saved: Any, g: Any) -> Any:
+    is_border, initial = saved
+    flags = _flags(is_border, g)
+    nothing = jnp.zeros((), g.dtype)
+    return None, unbroadcast(jnp.where(flags, g, nothing), initial), jnp.where(flags, nothing, g)
+
+
+_entered.defvjp(lambda flags, initial, before: (_entered(flags, initial, before), (flags, initial)), _entered_backward)
+
+
+def _flags(flags: Any, x: Any) -> Any:
+    return flags.reshape((-1,) + (1,) * (x.ndim - 1))
 
 
 def _one_a_lane(sequences: Sequences) -> Lanes:
