@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import jax
@@ -14,9 +15,10 @@ from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.backends.xla.values import Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
-from graphc.ir.layout import align, array_shape
+from graphc.ir.layout import align, array_axis, array_shape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
+from graphc.ops.shaping import Slice
 from graphc.ops.sources import InputValue, LearnableParameter
 
 # Both belong to graphc.backend, which knows nothing of JAX.
@@ -131,6 +133,8 @@ class Step:
                 self.values.update(_LOOPS[0](op, self, node))
             case Where() as op:
                 self.values[node] = self.selection(op, node)
+            case Slice() if node in self.splits:
+                self.values.update(self.split(self.splits[node]))
             case _:
                 self.values[node] = self.value(node)
 
@@ -151,6 +155,31 @@ class Step:
         indices, frames = op.select(self.context(node), flags)
         self.axes.setdefault(op.axis, frames)
         return Value(node.type, indices)
+
+    @cached_property
+    def splits(self) -> Mapping[Node, tuple[Node, ...]]:
+        """Slices that together are all of their operand, in its order: as one operation their gradients are put side
+        by side, not added up with zeros around them."""
+        groups: dict[tuple[Node, int], list[Node]] = {}
+        for node in self.graph.nodes:
+            if isinstance(node.op, Slice) and 0 <= node.op.begin < node.op.end:
+                groups.setdefault((node.inputs[0], node.op.axis), []).append(node)
+        found = {}
+        for (source, axis), nodes in groups.items():
+            nodes.sort(key=lambda node: node.op.begin)  # pyright: ignore[reportAttributeAccessIssue]
+            bounds = [(node.op.begin, node.op.end) for node in nodes]  # pyright: ignore[reportAttributeAccessIssue]
+            ends = [0, *(end for _, end in bounds)]
+            if [begin for begin, _ in bounds] == ends[:-1] and ends[-1] == source.type.dim(axis):
+                found |= dict.fromkeys(nodes, tuple(nodes))
+        return found
+
+    def split(self, slices: Sequence[Node]) -> dict[Node, Value]:
+        first = slices[0]
+        assert isinstance(first.op, Slice)
+        x = self.values[first.inputs[0]].dense
+        sizes = [node.type.dim(first.op.axis) for node in slices]
+        parts = jax.lax.split(x, sizes, axis=x.ndim + array_axis(first.op.axis))  # pyright: ignore[reportArgumentType]
+        return {node: Value(node.type, part) for node, part in zip(slices, parts, strict=True)}
 
     def fed(self, name: str, node: Node) -> Any:
         value = self.feeds[name]

@@ -10,15 +10,26 @@ from graphc.ir.graph import GROUPS, Graph
 from graphc.ir.node import Node, Op, operator
 from graphc.ir.notation import Call, Definition, Directive, Expression, Place, Reference, Statement, Update, format_type
 from graphc.ir.parser import parse_statements
+from graphc.ir.region import Carry, Region
 from graphc.ir.types import ShapeError
 
 
 def build_graph(file: SourceFile) -> Graph:
     """The graph of a text; raises `DiagnosticError` with everything that is wrong."""
-    builder = _GraphBuilder(file)
+    outer = _GraphBuilder(file)
+    inner: _RegionBuilder | None = None
     for statement in parse_statements(file):
-        builder.add(statement)
-    return builder.finish()
+        word = statement.word if isinstance(statement, Directive) else None
+        if inner is None and word == "region" and isinstance(statement, Directive):
+            inner = _RegionBuilder(file, found=outer.found, opened=statement)
+        elif inner is not None and word == "end" and isinstance(statement, Directive):
+            outer.regions[inner.name] = inner.region()
+            inner = None
+        else:
+            (inner or outer).add(statement)
+    if inner is not None:
+        outer.found.add(Diagnostic("GC0901", f"the region {inner.name} has no end", outer.place_of(inner.opened)))
+    return outer.finish()
 
 
 @dataclass
@@ -32,6 +43,16 @@ class _GraphBuilder:
     lists: dict[str, list[str]] = field(default_factory=dict)
     used: set[Node] = field(default_factory=set)
     found: Diagnostics = field(default_factory=Diagnostics)
+    # none: a wrong one, whose users stay silent
+    regions: dict[str, Region | None] = field(default_factory=dict)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What a list of names can begin with."""
+        return ("root", *GROUPS)
+
+    def place_of(self, place: Place) -> Span:
+        return self._span(place)
 
     def add(self, statement: Statement) -> None:
         match statement:
@@ -45,8 +66,8 @@ class _GraphBuilder:
                     self.updates.append((parameter, value))
                     self.used.update((parameter, value))
             case Directive(word=word, names=names):
-                if word not in ("root", *GROUPS):
-                    hint = did_you_mean(word, ("root", *GROUPS), f"there are root, {', '.join(GROUPS)}")
+                if word not in self.words:
+                    hint = did_you_mean(word, self.words, f"there are {', '.join(self.words)}")
                     self._error("GC0901", f"{word!r} is no statement", statement, hint)
                     return
                 listed = self.lists.setdefault(word, [])
@@ -113,6 +134,11 @@ class _GraphBuilder:
 
     def _operator(self, call: Call, name: str | None) -> Op | None:
         attributes = {a.name: a.value for a in call.attributes}
+        if "region" in attributes:
+            body = self._region(call, str(attributes["region"]))
+            if body is None:
+                return None
+            attributes["region"] = body
         cls = operator(call.operation)
         if cls is not None and cls.identified and name is not None:
             attributes.setdefault("name", name)
@@ -123,6 +149,13 @@ class _GraphBuilder:
             start, end = (blamed.start, blamed.end) if blamed else (call.start, call.start + len(call.operation))
             self.found.add(Diagnostic("GC0903", error.message, self.file.span(start, end), hint=error.hint))
             return None
+
+    def _region(self, call: Call, name: str) -> Region | None:
+        if name not in self.regions:
+            blamed = next(a for a in call.attributes if a.name == "region")
+            hint = did_you_mean(name, self.regions)
+            self._error("GC0902", f"the region {name} is not defined above", blamed, hint)
+        return self.regions.get(name)
 
     def _lookup(self, reference: Reference) -> Node | None:
         table = self.anonymous if reference.is_anonymous else self.symbols
@@ -139,3 +172,61 @@ class _GraphBuilder:
         self, code: str, message: str, place: Place, hint: str | None = None, labels: tuple[Label, ...] = ()
     ) -> None:
         self.found.add(Diagnostic(code, message, self._span(place), labels, hint))
+
+
+@dataclass
+class _RegionBuilder(_GraphBuilder):
+    """The statements between ``region`` and ``end``."""
+
+    opened: Directive = field(kw_only=True)
+    carries: list[Carry] = field(default_factory=list)
+    backward: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.opened.names[0].name if self.opened.names else "?"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return ("root", "steps", "constants")
+
+    def add(self, statement: Statement) -> None:
+        if isinstance(statement, Update):
+            self._carry(statement)
+        else:
+            super().add(statement)
+
+    def _carry(self, statement: Update) -> None:
+        target, call = statement.target, statement.expression
+        is_delay = isinstance(call, Call) and call.operation in ("PastValue", "FutureValue") and len(call.operands) == 1
+        if not is_delay or not isinstance(call, Call) or not isinstance(call.operands[0], Reference):
+            self._error("GC0901", "in a region, update sets a delay: PastValue(value) or FutureValue(value)", statement)
+            return
+        if self._lookup(target) is None or self._lookup(call.operands[0]) is None:
+            return
+        self.backward = call.operation == "FutureValue"
+        given = {a.name: a.value for a in call.attributes}
+        try:
+            step, default = int(given.get("timeStep", 1)), float(given.get("default", 0.1))
+            initial = None if given.get("initial") is None else int(given["initial"])
+        except (TypeError, ValueError):
+            self._error("GC0903", "a delay has whole numbers timeStep and initial, and a number default", call)
+            return
+        self.carries.append(Carry(target.name, call.operands[0].name, step, default, initial))
+
+    def region(self) -> Region | None:
+        if self.found.errors:
+            return None
+        symbols = {name: node for name, node in self.symbols.items() if node is not None}
+        steps, constants = tuple(self.lists.get("steps", ())), tuple(self.lists.get("constants", ()))
+        body = Graph(
+            {name: symbols[name] for name in self.lists.get("root", ())},
+            names={name: symbols[name] for name in (*steps, *constants)},
+            spans=self.spans,
+        )
+        axis = next((node.type.axis for node in body.roots.values() if node.type.axis is not None), None)
+        if axis is None or not self.carries:
+            message = "a region computes values with a dynamic axis and has an update for each delay"
+            self._error("GC0901", message, self.opened)
+            return None
+        return Region(body, axis, self.backward, steps, constants, tuple(self.carries))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from graphc.ir.graph import Graph
 from graphc.ir.types import DynamicAxis, TensorType
@@ -31,7 +32,7 @@ class Region:
 
     ``body`` is one step: its inputs named ``steps`` are the loop's first operands, a frame at a time; its parameters
     named ``constants`` are the operands behind them, which have no dynamic axis; initial states follow. Its roots can
-    be results of the loop. Equal only to itself.
+    be results of the loop. Regions that compute the same are equal.
     """
 
     body: Graph
@@ -40,6 +41,18 @@ class Region:
     steps: tuple[str, ...]
     constants: tuple[str, ...]
     carries: tuple[Carry, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Region) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        # nodes are interned, so equal ones are the same
+        roots = tuple(self.body.roots.items())
+        return roots, self.axis, self.backward, self.steps, self.constants, self.carries
 
     @cached_property
     def initials(self) -> int:

@@ -9,6 +9,18 @@
     root z
     output z
 
+The body of a loop stands before its first use, between ``region`` and ``end``::
+
+    region r1
+        x = InputValue(shape=(4,)) : float32[4 x *]
+        before = InputValue(shape=(4,)) : float32[4 x *]
+        h = Plus(x, before) : float32[4 x *]
+        update before = PastValue(h, timeStep=1, default=0.1)
+        root h
+        steps x
+    end r1
+    h = Scan(x, region=r1, output="h") : float32[4 x *]
+
 `graphc.ir.notation` describes the notation. Where the author's text names no roots, the definitions that nothing uses
 are the roots, in order.
 """
@@ -18,10 +30,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc.diagnostics import SourceFile
-from graphc.ir.attributes import format_attributes
+from graphc.ir.attributes import format_attributes, format_value
 from graphc.ir.graph import Graph, topological
-from graphc.ir.node import Node
+from graphc.ir.node import Node, Op
 from graphc.ir.notation import format_name, format_type
+from graphc.ir.region import Region
 
 
 def format_graph(graph: Graph) -> str:
@@ -52,13 +65,15 @@ def equal_graphs(a: Graph, b: Graph) -> bool:
 def _lines(graph: Graph) -> Iterator[str]:
     names = _names_by_node(graph)
     shown: dict[Node, str] = {}
+    regions: dict[Region, str] = {}
     count = 0
     for node in _print_order(graph):
+        yield from _new_regions(node, regions)
         first, *others = names.get(node, [None])
         if first is None:
             count += 1
         shown[node] = target = f"%{count}" if first is None else format_name(first)
-        yield f"{target} = {_call(node, first, shown)} : {format_type(node.type)}"
+        yield f"{target} = {_call(node, first, shown, regions)} : {format_type(node.type)}"
         for other in others:
             assert other is not None
             yield f"{format_name(other)} = {target}"
@@ -70,10 +85,42 @@ def _lines(graph: Graph) -> Iterator[str]:
             yield f"{group} {', '.join(map(format_name, members))}"
 
 
-def _call(node: Node, name: str | None, shown: dict[Node, str]) -> str:
+def _new_regions(node: Node, regions: dict[Region, str]) -> Iterator[str]:
+    for region in regions_of(node.op):
+        if region not in regions:
+            regions[region] = name = f"r{len(regions) + 1}"
+            yield f"region {name}"
+            yield from (f"    {line}" for line in _region_lines(region))
+            yield f"end {name}"
+
+
+def _region_lines(region: Region) -> Iterator[str]:
+    *nodes, root = _lines(region.body)
+    yield from nodes
+    for carry in region.carries:
+        delay = "FutureValue" if region.backward else "PastValue"
+        attributes = [f"timeStep={carry.time_step}", f"default={format_value(carry.default)}"]
+        if carry.initial is not None:
+            attributes.append(f"initial={carry.initial}")
+        yield f"update {format_name(carry.name)} = {delay}({format_name(carry.value)}, {', '.join(attributes)})"
+    yield root
+    yield " ".join(["steps", ", ".join(map(format_name, region.steps))])
+    if region.constants:
+        yield " ".join(["constants", ", ".join(map(format_name, region.constants))])
+
+
+def regions_of(op: Op) -> Iterator[Region]:
+    """The bodies that an operator has."""
+    region = getattr(op, "region", None)
+    if isinstance(region, Region):
+        yield region
+
+
+def _call(node: Node, name: str | None, shown: dict[Node, str], regions: dict[Region, str]) -> str:
     named = node.op.identified and name is not None and getattr(node.op, "name", None) == name
-    attributes = format_attributes(node.op, omit=frozenset({"name"}) if named else frozenset())
-    arguments = [shown[source] for source in node.inputs]
+    attributes = format_attributes(node.op, omit=frozenset({"region", *(["name"] if named else [])}))
+    bodies = [f"region={regions[region]}" for region in regions_of(node.op)]
+    arguments = [*(shown[source] for source in node.inputs), *bodies]
     return f"{node.op.names[0]}({', '.join([*arguments, attributes] if attributes else arguments)})"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from graphc.ir.graph import Graph, topological
 from graphc.ir.node import Node, Op, check_arity
+from graphc.ir.region import Region
+from graphc.ir.text import regions_of
 from graphc.ir.types import ShapeError
 
 
@@ -24,7 +26,8 @@ def verify(graph: Graph) -> None:
     - no two names differ in case only, and none stands for two nodes;
     - operators with an identity have distinct ones;
     - an update sets a parameter, each one once, to a value of its type;
-    - groups list names that exist.
+    - groups list names that exist;
+    - the bodies of loops keep the first and third of these, and know what goes in and round.
 
     Nodes are frozen and made from existing ones, so a cycle cannot be built.
     """
@@ -36,6 +39,8 @@ def _node_problems(graph: Graph) -> Iterator[str]:
     identities: dict[str, Op] = {}
     for node in topological([*graph.nodes, *graph.names.values()]):
         yield from _type_problems(graph, node)
+        for region in regions_of(node.op):
+            yield from _region_problems(region)
         if not node.op.identified:
             continue
         name: str = getattr(node.op, "name", "")
@@ -43,6 +48,17 @@ def _node_problems(graph: Graph) -> Iterator[str]:
             yield f"{_show(graph, node)} has no name of its own"
         elif identities.setdefault(name, node.op) is not node.op and identities[name] != node.op:
             yield f"two different operators are called {name}: {identities[name]} and {node.op}"
+
+
+def _region_problems(region: Region) -> Iterator[str]:
+    yield from _node_problems(region.body)
+    for name in (*region.steps, *region.constants):
+        if name not in region.body.names and name not in region.body.roots:
+            yield f"a loop has the operand {name}, which its body does not know"
+    for carry in region.carries:
+        for name in (carry.name, carry.value):
+            if name not in region.body.roots:
+                yield f"a loop carries {name}, which is no root of its body"
 
 
 def _type_problems(graph: Graph, node: Node) -> Iterator[str]:

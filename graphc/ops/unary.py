@@ -87,6 +87,9 @@ class Tanh(Unary):
     def evaluate(self, c: Context, x: Any) -> Any:
         return c.xp.tanh(x)
 
+    def pullback(self, c: Context, xs: Sequence[Any], y: Any, g: Any) -> Sequence[Any]:
+        return (g * (1 - y * y),)
+
 
 @op
 class Log(Unary):
