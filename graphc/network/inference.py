@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
 from graphc.ir.types import MAX_RANK
-from graphc.network import explain
+from graphc.network import cropping, explain
 from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
 from graphc.network.special import Delay
+from graphc.ops.regions import Crop
 from graphc.ops.sequences import Where
 from graphc.ops.sources import LearnableParameter
 
@@ -162,6 +163,9 @@ class _Inference:
             if isinstance(node.op, LearnableParameter):
                 self._final_parameter(node, node.op)
                 return
+            if isinstance(node.op, Crop) and not node.op.has_offsets:
+                node.op = _with_offsets(node, node.op)
+                node.op.infer(*self._operand_types(node))
             node.op.check(*self._operand_types(node))
             for index in node.op.updates():
                 if not isinstance(node.inputs[index].op, LearnableParameter):
@@ -221,6 +225,11 @@ def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
         seen.add(node)
         waiting += node.inputs
     return True
+
+
+def _with_offsets(node: NetworkNode, op: Crop) -> Crop:
+    x, y = cropping.offsets(node)
+    return dataclasses.replace(op, x_offset=x, y_offset=y)
 
 
 def _require_memory(type: TensorType) -> None:
