@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -301,6 +301,16 @@ class Diagnostic:
     labels: tuple[Label, ...] = ()
     hint: str | None = None
     severity: Severity = Severity.ERROR
+    # diagnostics of one cause are one: the first in the text, and labels for the places of the others
+    cause: tuple[Hashable, ...] = field(default=(), compare=False, repr=False)
+
+    def joined(self, other: Diagnostic) -> Diagnostic:
+        """This one and another of the same cause."""
+        first, second = (other, self) if _precedes(other.span, self.span) else (self, other)
+        seen = {first.span, *(label.span for label in first.labels)}
+        more = [label for label in second.labels if label.message.startswith(_ALSO)]
+        new = [x for x in (Label(f"{_ALSO} {second.message}", second.span), *more) if x.span and x.span not in seen]
+        return replace(first, labels=(*first.labels, *new)[: max(len(first.labels), _MOST_LABELS)])
 
     def render(self) -> str:
         """Several lines: message, place, the source line with carets, labels and hint; no final newline."""
@@ -327,6 +337,14 @@ class Diagnostic:
             entry["hint"] = self.hint
         entry["related"] = [{"message": label.message, **_place(label.span, end=False)} for label in self.labels]
         return entry
+
+
+_ALSO = "also:"
+_MOST_LABELS = 6
+
+
+def _precedes(span: Span | None, other: Span | None) -> bool:
+    return span is not None and other is not None and span.file is other.file and span.start < other.start
 
 
 def _excerpt(span: Span, gutter: str) -> Iterator[str]:
@@ -392,14 +410,21 @@ class Diagnostics:
     """Collects what was found, errors and warnings, each once."""
 
     def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
-        self._found = dict.fromkeys(found)
+        self._found: dict[Diagnostic, None] = {}
+        self._causes: dict[tuple[Hashable, ...], Diagnostic] = {}
+        self.extend(found)
 
     @property
     def found(self) -> list[Diagnostic]:
         return list(self._found)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        self._found.setdefault(diagnostic)
+        before = self._causes.setdefault(diagnostic.cause, diagnostic) if diagnostic.cause else diagnostic
+        if before == diagnostic:
+            self._found.setdefault(diagnostic)
+            return
+        joined = self._causes[diagnostic.cause] = before.joined(diagnostic)
+        self._found = {joined if d == before else d: None for d in self._found}
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
@@ -428,17 +453,42 @@ class Diagnostics:
 
 def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
-    import difflib  # costs 5 ms, and only the unlucky pay
-
     word = word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(candidate.lower(), candidate)
-    # Two letters the wrong way round are half of a short word, so the ratio misses them.
-    letters = sorted(word)
-    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
+    # a slip in every third letter is still a slip; words of one and two letters are too easily another
+    most = len(word) // 3
+    near = [(slips(word, c, most), c[:1] != word[:1], c) for c in folded] if most else []
+    # of equally near ones the first: the innermost scope's
+    best = min(near, key=lambda found: found[:2], default=(most + 1, False, ""))
+    if best[0] <= most and best[2]:
+        return folded[best[2]]
+    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == sorted(word)]
+    # not slips, but a word that is left out: learningRate for learningRatesPerSample
+    import difflib  # costs 5 ms, and only the unlucky pay
+
     found = swapped or difflib.get_close_matches(word, folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
+
+
+def slips(word: str, other: str, most: int) -> int:
+    """Letters lost, added, replaced or swapped with their neighbour between two words; ``most + 1`` if more."""
+    if abs(len(word) - len(other)) > most or len(set(word) ^ set(other)) > 2 * most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, letter in enumerate(word, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == wanted:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most and min(last) > most:
+            return most + 1
+        before, last = last, row
+    return min(last[-1], most + 1)
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:

@@ -80,7 +80,13 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
     result.found.extend(root.context.diagnostics.found)
-    return result
+    return replace(result, found=_without_echoes(result.found))
+
+
+def _without_echoes(found: Diagnostics) -> Diagnostics:
+    """Without the warnings about places that errors tell as well."""
+    errors = {d.span for d in found.errors}
+    return Diagnostics(d for d in found.found if d.severity is Severity.ERROR or d.span not in errors)
 
 
 def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
 from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span, did_you_mean
 from graphc.network.build import ELEMENTS, build_network
 from graphc.network.network import Network, NetworkNode, needed
 from graphc.network.session import Session
@@ -128,9 +129,19 @@ def criterion_of(network: Network, sgd: SGDSettings, span: Span | None) -> str:
         place = sgd.spans.get("trainCriterionNodeName", span)
         return _scalar(network, require_node(network, sgd.train_criterion_node_name, place), place)
     if not network.groups["criterion"]:
+        raise DiagnosticError(_no_criterion(network, span))
+    first = network.groups["criterion"][0]
+    return _scalar(network, first.name, network.listing(first, "criterion"))
+
+
+def _no_criterion(network: Network, span: Span | None) -> Diagnostic:
+    message = "the network has no criterion node to train"
+    misspelt = network.lookalikes.get("criterion")
+    if misspelt is None:
         hint = "list it in criterionNodes = (…) or give it tag = 'criterion'"
-        raise DiagnosticError(Diagnostic("GC0415", "the network has no criterion node to train", span, hint=hint))
-    return _scalar(network, network.groups["criterion"][0].name, network.groups["criterion"][0].span)
+        return Diagnostic("GC0415", message, span, hint=hint)
+    labels = (Label("this command trains it", span),)
+    return Diagnostic("GC0415", message, misspelt, labels, "did you mean criterionNodes?")
 
 
 def evaluations_of(network: Network, sgd: SGDSettings, span: Span | None) -> list[str]:
@@ -162,10 +173,16 @@ def known_nodes(network: Network, names: Iterable[str], span: Span | None, warni
     for name in names:
         node = network.get(name)
         if node is None:
-            warnings.add(unknown_node(network, name, span, Severity.WARNING))
+            warnings.add(unknown_node(network, name, _within(span, name), Severity.WARNING))
         elif node.name not in found:
             found.append(node.name)
     return found
+
+
+def _within(span: Span | None, name: str) -> Span | None:
+    """Where a name stands in the text of a list of names; all of it if it is spelt in another way there."""
+    found = span and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", span.text)
+    return Span(span.file, span.start + found.start(), span.start + found.end()) if span and found else span
 
 
 def unknown_node(network: Network, name: str, span: Span | None, severity: Severity) -> Diagnostic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from graphc.config.learner import SGDSettings, read_sgd
@@ -23,6 +23,8 @@ class Builder(Enum):
     BRAINSCRIPT = "BrainScriptNetworkBuilder"
     MODEL = "modelPath"
 
+
+_NO_MODEL_PATH = ("no modelPath",)
 
 # first hit wins; the last name is an older spelling
 _BUILDERS = {
@@ -189,9 +191,7 @@ def read_network_source(record: ConfigurationRecord) -> NetworkSource:
             return NetworkSource(builder, value.written, record=value.record())
     model = record.get("modelPath")
     if model is None or model.is_empty:
-        message = f"{':'.join(record.path)} names no network"
-        hint = "add BrainScriptNetworkBuilder = { … } or modelPath"
-        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+        raise _no_network(record)
     return NetworkSource(Builder.MODEL, model.span, model_path=model.string())
 
 
@@ -203,7 +203,7 @@ def read_train_command(record: ConfigurationRecord) -> TrainCommand:
     sgd = found.keep(lambda: read_sgd(record.record("SGD")))
     validation = record.record("cvReader", None)
     cv_reader = None if validation is None else found.keep(lambda: read_reader(validation))
-    model_path = found.keep(lambda: record.string("modelPath"))
+    model_path = found.keep(lambda: _model_to_write(record))
     found.raise_errors()
     more = {"name": _name(record), "model_path": model_path, "network": network, "span": record.span}
     return TrainCommand(**reading.arguments(TrainCommand, **more, reader=reader, cv_reader=cv_reader, sgd=sgd))
@@ -296,6 +296,23 @@ def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
         message = f"{':'.join(record.path)} trains, but has no network builder"
         raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
     return source
+
+
+def _no_network(record: ConfigurationRecord) -> DiagnosticError:
+    error = record.missing("modelPath")
+    if error.diagnostics[0].hint:
+        return error
+    message = f"{':'.join(record.path)} names no network"
+    hint = "add BrainScriptNetworkBuilder = { … } or modelPath"
+    return DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint, cause=_NO_MODEL_PATH))
+
+
+def _model_to_write(record: ConfigurationRecord) -> str:
+    try:
+        return record.string("modelPath")
+    except DiagnosticError as error:
+        # what one command shall write, the next ones miss
+        raise DiagnosticError(*(replace(d, cause=d.cause or _NO_MODEL_PATH) for d in error.diagnostics)) from None
 
 
 def _script(text: SourceText, written: Span, key: str) -> SourceText:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
 from graphc.ir import Op, ShapeError, format_shape
@@ -23,7 +23,21 @@ def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
     if unsaid:
         message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
     labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys([*blamed, *_inputs_of_other_axes(blamed)]))
-    return Diagnostic("GC0201", message, node.span, labels, error.hint)
+    return Diagnostic("GC0201", message, node.span, labels, error.hint, cause=_misfit(blamed))
+
+
+def _misfit(operands: Sequence[NetworkNode]) -> tuple[Hashable, ...]:
+    """Two values that do not fit do so in whatever reads both: it is one mistake."""
+    if len(operands) != 2:
+        return ()
+    return ("GC0201", frozenset((_shaped(n).span, _shape(n)) for n in operands))
+
+
+def _shaped(node: NetworkNode) -> NetworkNode:
+    """The node that a value has its shape from."""
+    while len(node.inputs) == 1 and node.type is not None and node.inputs[0].type == node.type:
+        node = node.inputs[0]
+    return node
 
 
 def _inputs_of_other_axes(blamed: Sequence[NetworkNode]) -> list[NetworkNode]:

@@ -75,7 +75,16 @@ class _Inference:
         if self._assume_ones():
             self._repeat()
         self._tell_broken()
+        used = {source for node in self._order for source in node.inputs}
+        # A parameter has its shape from who uses it: it is wrong only if nothing was wrong before that.
+        checked = {node for node in used if not isinstance(node.op, LearnableParameter)}
         for node in self._order:
+            if self._silent(node) or (node in used and node not in checked):
+                continue
+            for source in node.inputs:
+                if source not in checked:
+                    checked.add(source)
+                    self._final(source)
             if not self._silent(node):
                 self._final(node)
 

@@ -77,6 +77,11 @@ class NetworkNode:
             return [float(d) for d in self._known_type().dims]
         raise KeyError(name)
 
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """What may stand behind the node's dot."""
+        return ("name", "operation", "inputs", "dim", "dims")
+
     def _known_type(self) -> TensorType:
         if self.type is None or not self.type.is_complete:
             message = f"the dimension of {self.name} is not known yet"
@@ -93,6 +98,9 @@ class Network:
 
     element: ElementType = ElementType.FLOAT32
     groups: dict[str, list[NetworkNode]] = field(default_factory=lambda: {g: [] for g in GROUPS})
+    # where the author's text lists a node in a group, and members that were probably meant to be a group's list
+    listed: dict[tuple[str, NetworkNode], Span] = field(default_factory=dict)
+    lookalikes: dict[str, Span] = field(default_factory=dict)
     _nodes: dict[str, NetworkNode] = field(default_factory=dict)
 
     def add(self, node: NetworkNode) -> None:
@@ -149,6 +157,15 @@ class Network:
             return list(dict.fromkeys(marked))
         read = {source for node in self if not node.is_delay for source in node.inputs}
         return [node for node in self if node not in read and not isinstance(node.op, AxisSource)]
+
+    def listing(self, node: NetworkNode, group: str) -> Span | None:
+        """Where a node was put into a group: in the group's list, or where it was made."""
+        return self.listed.get((group, node), node.span)
+
+    @property
+    def member_names(self) -> list[str]:
+        """What may stand behind the network's dot."""
+        return self.names
 
     def member(self, name: str) -> Any:
         """Node of that name, with ``_`` for every dot in it; raises `KeyError`."""

@@ -12,7 +12,17 @@ from graphc.ir.attributes import AttributeFault, convert_attributes
 from graphc.ir.types import MAX_RANK
 from graphc.network.network import NetworkNode
 from graphc.script.host import HostRecord
-from graphc.script.values import ArrayValue, BoolVector, IntVector, SizeVector, TensorShape, describe, flatten
+from graphc.script.values import (
+    ArrayValue,
+    BoolVector,
+    IntVector,
+    SizeVector,
+    TensorShape,
+    authors_span,
+    describe,
+    flatten,
+    leaf_spans,
+)
 
 V = TypeVar("V", float, str, bool)
 
@@ -100,19 +110,27 @@ def shape(record: HostRecord, name: str) -> tuple[int | None, ...]:
     except KeyError:
         raise DiagnosticError(Diagnostic("GC0406", f"the attribute {name} is missing", record.span)) from None
     span = record.own_span(name)
-    dims = plain(value, name, span)
-    if not isinstance(dims, tuple):
-        dims = (dims,)
-    for dim in dims:
-        if isinstance(dim, (bool, str)) or not float(dim).is_integer() or dim < 0:
-            shown = describe(dim) if isinstance(dim, (bool, str)) else f"{dim:g}"
-            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {shown}, not a whole number from 0 on", span))
+    dims = _leaves(value)
+    for index, dim in enumerate(dims):
+        if type(dim) is not float or not dim.is_integer() or dim < 0:
+            shown = f"{dim:g}" if type(dim) is float else describe(dim)
+            raise _wrong_dimension(f"a dimension is {shown}, not a whole number from 0 on", value, index, span)
         if dim > MAX_DIM:
-            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {dim:g}, at most {MAX_DIM} is possible", span))
+            raise _wrong_dimension(f"a dimension is {dim:g}, at most {MAX_DIM} is possible", value, index, span)
     if not 0 < len(dims) <= MAX_RANK:
         message = f"a shape has {len(dims)} dimensions, not 1 to {MAX_RANK}"
         raise DiagnosticError(Diagnostic("GC0406", message, span))
     return tuple(int(d) or None for d in dims)
+
+
+def _leaves(value: Any) -> Sequence[Any]:
+    return [float(d) for d in value.dims] if isinstance(value, TensorShape) else flatten(value)
+
+
+def _wrong_dimension(message: str, value: Any, index: int, span: Span) -> DiagnosticError:
+    place = span if isinstance(value, TensorShape) else leaf_spans(value, span)[index]
+    # a number with a name is wrong in one place, wherever the name is used
+    return DiagnosticError(Diagnostic("GC0406", message, place, cause=("GC0406", place)))
 
 
 def tags(record: HostRecord) -> tuple[str, ...]:
@@ -129,13 +147,16 @@ def tags(record: HostRecord) -> tuple[str, ...]:
 
 def operands(value: Any, operation: str, span: Span) -> list[NetworkNode]:
     """The nodes in ``inputs``: one, or an array of them, forced from left to right."""
-    return operands_of(value.elements() if isinstance(value, ArrayValue) else [value], operation, span)
+    if not isinstance(value, ArrayValue):
+        return operands_of([value], operation, span)
+    found = value.elements()
+    return operands_of(found, operation, span, [authors_span(item, value.owner, span) for item in value.items])
 
 
-def operands_of(found: Sequence[Any], operation: str, span: Span) -> list[NetworkNode]:
-    """The values as nodes, which all of them must be."""
-    for index, item in enumerate(found, 1):
+def operands_of(found: Sequence[Any], operation: str, span: Span, places: Sequence[Span] = ()) -> list[NetworkNode]:
+    """The values as nodes, which all of them must be; ``places`` are where they are written."""
+    for index, item in enumerate(found):
         if not isinstance(item, NetworkNode):
-            message = f"input {index} of {operation} is {describe(item)}, not a node"
-            raise DiagnosticError(Diagnostic("GC0404", message, span))
+            message = f"input {index + 1} of {operation} is {describe(item)}, not a node"
+            raise DiagnosticError(Diagnostic("GC0404", message, places[index] if places else span))
     return list(found)

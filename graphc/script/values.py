@@ -28,7 +28,7 @@ Site: TypeAlias = "ast.Member | ast.Argument | ast.Parameter | ast.Expr"
 class Thunk:
     """An expression with its scope, evaluated at most once: call by need."""
 
-    __slots__ = ("caller", "expr", "path", "scope", "site", "state", "value")
+    __slots__ = ("caller", "expr", "path", "scope", "site", "state", "value", "via")
 
     def __init__(self, expr: ast.Expr | None, scope: RecordValue, path: Path, site: Site) -> None:
         # none stands for the value of a member that is to be decoded first
@@ -40,6 +40,8 @@ class Thunk:
         self.value: Any = None
         # the thunk that was running when this one was forced: the chain that messages tell
         self.caller: Thunk | None = None
+        # the thunk that made the value, if this one only passes it on
+        self.via: Thunk | None = None
 
     @property
     def name(self) -> str | None:
@@ -56,6 +58,24 @@ def written_at(site: Site) -> Span:
             return site.span if site.default is None else site.default.span
         case _:
             return site.span
+
+
+def origin_of(thunk: Thunk, evaluator: Evaluator) -> Span:
+    """The author's text to change where a value is wrong: the literal that a name stands for, else where it is used."""
+    via = thunk.via
+    if via is not None and _is_literal(via.site) and evaluator.is_authors(via.site):
+        return written_at(via.site)
+    return written_at(thunk.site)
+
+
+def use_of(thunk: Thunk, evaluator: Evaluator) -> Span:
+    """Where the author uses a value, whatever it is a name for."""
+    return written_at(thunk.site)
+
+
+def _is_literal(site: Site) -> bool:
+    value = site.value if isinstance(site, (ast.Member, ast.Argument)) else site
+    return isinstance(value, (ast.Number, ast.String, ast.Bool))
 
 
 class RecordValue:
@@ -106,7 +126,21 @@ class RecordValue:
     def own_span(self, name: str) -> Span:
         """Where the value of a visible name was written: outside the library, if the library only passed it on."""
         value = self.find(name)
+        if type(value) is not Thunk:
+            return self.span
+        return written_at(value.site) if value.via is None else origin_of(value, self.evaluator)
+
+    def use_span(self, name: str) -> Span:
+        """Where the value of a visible name was asked for."""
+        value = self.find(name)
         return written_at(value.site) if type(value) is Thunk else self.span
+
+    def name_span(self, name: str) -> Span:
+        """Where the member itself is written, before its ``=``."""
+        value = self.find(name)
+        if type(value) is Thunk and isinstance(value.site, ast.Member):
+            return value.site.name_span
+        return self.use_span(name)
 
     def visible_names(self) -> Iterator[str]:
         scope: RecordValue | None = self
@@ -220,6 +254,30 @@ def flatten(value: Any, span: Span | None = None) -> list[Any]:
         else:
             leaves.append(item)
     return leaves
+
+
+def leaf_spans(value: Any, span: Span, place_of: Callable[[Thunk, Evaluator], Span] = origin_of) -> list[Span]:
+    """Where each leaf of an array that was flattened is written; ``span`` is where the value itself is."""
+    found: list[Span] = []
+    pending = [(value, span)]
+    while pending:
+        item, place = pending.pop()
+        if type(item) is ArrayValue:
+            pending.extend((x, _closer(x, place, item.owner, place_of)) for x in reversed(item.items))
+        elif type(item) is Thunk:
+            pending.append((item.value, place))
+        else:
+            found.append(place)
+    return found
+
+
+def authors_span(item: Any, evaluator: Evaluator, otherwise: Span) -> Span:
+    """Where the author wrote an element of an array; what the library put there is ``otherwise``."""
+    return written_at(item.site) if type(item) is Thunk and evaluator.is_authors(item.site) else otherwise
+
+
+def _closer(item: Any, place: Span, evaluator: Evaluator, place_of: Callable[[Thunk, Evaluator], Span]) -> Span:
+    return place_of(item, evaluator) if type(item) is Thunk and evaluator.is_authors(item.site) else place
 
 
 @dataclass(frozen=True, slots=True)

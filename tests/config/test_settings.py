@@ -155,7 +155,7 @@ def test_defaults_of_the_learner():
     "text,code,at,part",
     [
         ("learningRatesPerMB=1", "GC0501", "SGD", "SGD:maxEpochs"),
-        ("maxEpochs=1 ; learningRatePerMB=1", "GC0501", "SGD", "learningRatesPerMB"),
+        ("maxEpochs=1 ; learningRatePerMB=1", "GC0501", "learningRatePerMB", "learningRatesPerMB"),
         ("maxEpochs=1", "GC0501", "SGD", "has no learning rate"),
         ("maxEpochs=1 ; learningRatesPerMB=1 ; learningRatesPerSample=1", "GC0504", "learningRatesPerMB", "exclude"),
         (
