@@ -22,11 +22,13 @@ from graphc.config.commands import (
     readers_of,
 )
 from graphc.config.experiment import CommandSection, read_experiment
-from graphc.config.reading import as_warnings, is_undefined
+from graphc.config.ndl import ndl_of_file
+from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
-from graphc.network.build import build_network, check_definitions
+from graphc.network.build import ELEMENTS, build_network, check_definitions
 from graphc.network.explain import uncomputed, unlowered_recurrence
+from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
@@ -101,6 +103,25 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
             result.networks.append(CheckedNetwork(file.name, text, network))
     else:
         result.found.keep(lambda: result.found.extend(check_definitions(text)))
+    return result
+
+
+def check_description(file: SourceFile, settings: ConfigurationRecord) -> Check:
+    """Check a file in the network description language: a network, or macros that others use.
+
+    ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros`` and ``precision``.
+    """
+    result = Check()
+    session = Session(files_required=False)
+
+    def build() -> Network:
+        element = ELEMENTS[read_section(settings, "root").values["precision"]]
+        return build_ndl_network(ndl_of_file(file, settings), element, session=session, diagnostics=result.found)
+
+    network = result.found.keep(build)
+    if network is not None and len(network):
+        result.found.extend(_cannot_run(network))
+        result.networks.append(CheckedNetwork(file.name, None, network))
     return result
 
 

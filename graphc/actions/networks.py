@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
+from graphc.config.ndl import read_ndl_network
 from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span, did_you_mean
 from graphc.network.build import ELEMENTS, build_network
+from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network, NetworkNode, needed
 from graphc.network.session import Session
 from graphc.network.simple import build_simple_network
@@ -47,10 +49,10 @@ class Networks:
                     return self._simple(source, own)
                 case Builder.BRAINSCRIPT:
                     return self._script(source, own, trace_level)
-                case other:
-                    message = f"{other.value} is not implemented yet"
-                    hint = "use BrainScriptNetworkBuilder"
-                    raise DiagnosticError(Diagnostic("GC0522", message, source.span, hint=hint))
+                case Builder.NDL:
+                    return self._description(source, own)
+                case Builder.MODEL:
+                    raise AssertionError("a model file is loaded, not built")
         finally:
             found.extend(own.warnings)
 
@@ -71,6 +73,12 @@ class Networks:
         assert source.record is not None
         settings, spans = read_simple_network(source.record)
         return build_simple_network(settings, ELEMENTS[self.settings.precision], spans, source.span, found)
+
+    def _description(self, source: NetworkSource, found: Diagnostics) -> Network:
+        assert source.record is not None
+        script = read_ndl_network(source.record)
+        element = ELEMENTS[self.settings.precision]
+        return build_ndl_network(script, element, session=self.session, diagnostics=found)
 
 
 @dataclass

@@ -318,6 +318,14 @@ SIMPLE_NETWORK = (
     *_no_effect(string, "CNTK itself reads it and uses it nowhere", "lookupTableOrderSizes", "labelEmbeddingSize"),
 )
 
+NDL_NETWORK = (
+    Key("randomSeedOffset", integer(), 0, "added to the seed of every parameter"),
+    *_no_effect(string, "file that describes the network", "networkDescription"),
+    *_no_effect(string, "files with macros, joined by +", "ndlMacros"),
+    *_no_effect(strings, "sections with macros; sections to execute", "load", "run"),
+    *_no_effect(string, "accepted and ignored", "dumpFileName"),
+)
+
 SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "root": ROOT,
     "train": TRAIN,
@@ -330,6 +338,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "input": INPUT,
     "format": FORMAT,
     "SimpleNetworkBuilder": SIMPLE_NETWORK,
+    "NDLNetworkBuilder": NDL_NETWORK,
 }
 
 # what a section of each kind may hold for the sections inside it, which look outward

@@ -28,11 +28,11 @@ def parameter(
     literal = ""
     if kind == "fromLiteral":
         literal = reading.scalar(record, "initFromLiteral", str, "")
-        shape = _fill(shape, literal, "initFromLiteral", record.own_span("initFromLiteral"))
+        shape = filled(shape, literal, "initFromLiteral", record.own_span("initFromLiteral"))
     elif kind == "fromFile":
         literal = _read(record, session, diagnostics, span)
         if literal:
-            shape = _fill(shape, literal, "the file", record.own_span("initFromFilePath"))
+            shape = filled(shape, literal, "the file", record.own_span("initFromFilePath"))
     initializer = Initializer(
         kind=kind,
         scale=reading.scalar(record, "initValueScale", float, 1.0),
@@ -120,7 +120,7 @@ def _read(record: HostRecord, session: Session, diagnostics: Diagnostics, span: 
         return ""
 
 
-def _fill(shape: Shape, literal: str, what: str, span: Span) -> Shape:
+def filled(shape: Shape, literal: str, what: str, span: Span) -> Shape:
     """The shape with what the text of a matrix says about it (operations.md 4.4)."""
     rows = [line.split() for line in literal.splitlines() if line.strip()]
     widths = {len(row) for row in rows}
