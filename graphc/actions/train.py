@@ -21,9 +21,10 @@ from graphc.actions.events import (
     NothingToDo,
 )
 from graphc.actions.feeding import Data, open_data
+from graphc.actions.loading import first_values
 from graphc.actions.model_files import ModelFiles
 from graphc.actions.networks import criterion_of, evaluations_of, network_from_text
-from graphc.actions.parameters import Values, completed, count, initial_values
+from graphc.actions.parameters import Values, completed, count
 from graphc.actions.progress import Progress
 from graphc.actions.statistics import Pass, sources_of, uncomputed_statistics
 from graphc.config.commands import TrainCommand
@@ -110,7 +111,7 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
     checkpoint: Checkpoint | None = None
     if finished is None:
         network = context.build(command.name, command.network, command.trace_level)
-        values = initial_values(network, context.seed, context.generator, context.gaussian)
+        values = first_values(network, context)
     else:
         with placing(command.spans.get("modelPath")):
             model = load_model(files.model(finished))

@@ -38,6 +38,8 @@ class RootSettings:
     random_generator: str
     random_seed: int
     gaussian_generator: str
+    init_device: str
+    force_constant_random_seed: bool
     spans: Mapping[str, Span]
 
 

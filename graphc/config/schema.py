@@ -79,13 +79,13 @@ ROOT = (
     Key("makeMode", boolean, True, "resume or skip work that is already done"),
     Key("numCPUThreads", integer(), 0, "threads of the CPU; 0 means all, negative leaves that many idle"),
     Key("forceDeterministicAlgorithms", boolean, False, "never use an algorithm whose result varies"),
-    _planned("forceConstantRandomSeed", boolean, False, "start every random generator from the same seed"),
+    Key("forceConstantRandomSeed", boolean, False, "the cntk generator draws every parameter from seed 1"),
     Key("randomGenerator", choice("jax", "cntk"), "jax", "whose random numbers initialise and drop out"),
     Key("randomSeed", integer(0), 0, "seed of the run: initial values, order of the data, dropout"),
     Key(
         "gaussianGenerator", choice("ziggurat", "msvc", "libstdcxx"), "ziggurat", "the cntk generator's normal numbers"
     ),
-    _planned("initDevice", choice("cpu", "gpu"), "cpu", "device whose random numbers the cntk generator reproduces"),
+    Key("initDevice", choice("cpu", "gpu"), "cpu", "device whose random numbers the cntk generator reproduces"),
     _planned("parallelTrain", boolean, False, "train with several processes"),
     *_no_effect(boolean, "memory use only", "shareNodeValueMatrices", "optimizeGradientAccumulation"),
     *_no_effect(boolean, "memory use only", "hyperCompressMemory", "lockGPU", "traceGPUMemoryAllocations"),
