@@ -26,7 +26,7 @@ from graphc.config.ndl import ndl_of_file
 from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
-from graphc.network.build import ELEMENTS, build_network, check_definitions
+from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
 from graphc.network.explain import uncomputed, unlowered_recurrence
 from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
@@ -95,7 +95,7 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
     """Check a file that is BrainScript by itself: a network, or definitions that others use."""
     result = Check()
     text = SourceText.of(file)
-    if file.text.lstrip()[:1] in ("{", "[", "("):
+    if without_preamble(text).text[:1] in ("{", "[", "("):
         session = Session(files_required=False, write=write)
         network = result.found.keep(lambda: build_network(text, session=session, diagnostics=result.found))
         if network is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText
@@ -16,6 +17,8 @@ from graphc.script.values import PoisonError, describe
 from graphc.syntax import ast
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
 from graphc.syntax.cache import cached_expression, cached_parse
+
+_PREAMBLE = re.compile(r"(?:\s|#[^\n]*|//[^\n]*|/\*[\s\S]*?\*/)*")
 
 ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
 
@@ -81,8 +84,15 @@ def _build(
     return network
 
 
+def without_preamble(text: SourceText) -> SourceText:
+    """The text from its first token on: a file may begin with comments."""
+    match = _PREAMBLE.match(text.text)
+    assert match is not None
+    return text[match.end() :].strip()
+
+
 def _program(text: SourceText, includes: IncludePath | None) -> ast.Expr:
-    source = text.strip()
+    source = without_preamble(text)
     expr = cached_expression(source, partial(parse_expression, includes=includes))
     if source.text[:1] in ("{", "["):
         return ast.New(expr.span, "ComputationNetwork", expr, expr.span)

@@ -52,6 +52,13 @@ def test_a_configuration_is_found_by_its_path_and_overridden() -> None:
     assert model.init()["model.arrayOfFunctions[7].W"].dtype == np.float64
 
 
+@pytest.mark.parametrize("text", [TINY, f"# a model\n{TINY}"])
+def test_brainscript_is_found_by_its_path(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.bs"
+    path.write_text(text)
+    assert graphc.compile(path).summary() == graphc.compile(TINY).summary() == graphc.compile(text).summary()
+
+
 def test_images_may_be_flat() -> None:
     model = graphc.compile(DIGITS / "convnet.cntk")
     parameters = model.init()
