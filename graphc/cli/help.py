@@ -24,7 +24,7 @@ from graphc.syntax.configuration_records import REQUIRED
 
 # other names that a section of each kind goes by
 _SECTION_NAMES = {"optimizer": "SGD", "cvreader": "reader", "eval": "test"}
-_SUPPORT = {
+SUPPORT = {
     Support.USED: "",
     Support.NO_EFFECT: "no effect in graphc",
     Support.PLANNED: "not implemented yet: ignored, with a warning",
@@ -140,7 +140,7 @@ def _sections(name: str) -> Iterator[str]:
     width = max(len(key.name) for key in keys if key.support is Support.USED)
     yield "\n".join(
         [
-            f"keys of {_title(kind)}:",
+            f"keys of {title(kind)}:",
             *(f"  {key.name:{width}}  {key.meaning}" for key in keys if key.support is Support.USED),
             *_others(keys, Support.PLANNED),
             *_others(keys, Support.NO_EFFECT),
@@ -151,7 +151,7 @@ def _sections(name: str) -> Iterator[str]:
 def _others(keys: tuple[Key, ...], support: Support) -> Iterator[str]:
     names = [key.name for key in keys if key.support is support]
     if names:
-        yield f"{_SUPPORT[support]}:"
+        yield f"{SUPPORT[support]}:"
         yield from textwrap.wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
 
 
@@ -168,20 +168,28 @@ def _keys(name: str) -> Iterator[str]:
 
 
 def _key_page(key: Key, kinds: list[str]) -> str:
-    default = "required" if key.default is REQUIRED else f"default {_value(key.default)}"
-    if key.default is None:
-        default = "no default"
+    default = default_of(key)
+    if default not in ("required", "no default"):
+        default = f"default {default}"
     lines = [
-        f"{key.name}: a key of {', '.join(map(_title, kinds))}",
+        f"{key.name}: a key of {', '.join(map(title, kinds))}",
         f"  {key.meaning}",
         f"  {key.kind.name}; {default}",
     ]
     if not key.own:
         lines.append("  looked for in the section, then in those around it")
-    return "\n".join([*lines, *([f"  {_SUPPORT[key.support]}"] if _SUPPORT[key.support] else [])])
+    return "\n".join([*lines, *([f"  {SUPPORT[key.support]}"] if SUPPORT[key.support] else [])])
 
 
-def _title(kind: str) -> str:
+def default_of(key: Key) -> str:
+    """A key's default as an author writes it, or that it has none."""
+    if key.default is REQUIRED:
+        return "required"
+    return "no default" if key.default is None else _value(key.default)
+
+
+def title(kind: str) -> str:
+    """What the sections of a kind are called."""
     if kind == "root":
         return "the root"
     return f"{kind} commands" if kind in ("train", "test", "write") else f"{kind} sections"

@@ -98,14 +98,19 @@ ROOT = (
 
 _TRACED = ("traceNodeNamesReal", "traceNodeNamesCategory", "traceNodeNamesSparse")
 
+_BUILDERS = {
+    "SimpleNetworkBuilder": "network from the sizes of its layers",
+    "NDLNetworkBuilder": "network in NDL",
+    "BrainScriptNetworkBuilder": "network in BrainScript: {…}, […] or (…)",
+    "ExperimentalNetworkBuilder": "an older name of BrainScriptNetworkBuilder",
+}
+
 COMMAND = (
     Key("action", strings, ("train",), "what to do: train, test, eval, write, …"),
     Key("modelPath", string, None, "model file to write or read"),
     Key("traceLevel", integer(), 0, "how much the log tells"),
-    *_no_effect(
-        section, "network of the command", "SimpleNetworkBuilder", "NDLNetworkBuilder", "BrainScriptNetworkBuilder"
-    ),
-    *_no_effect(section, "network of the command", "ExperimentalNetworkBuilder", "createNetwork"),
+    *(Key(name, section, None, meaning) for name, meaning in _BUILDERS.items()),
+    *_no_effect(section, "network of the command", "createNetwork"),
     *(_planned(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
 )
 
