@@ -110,3 +110,44 @@ def test_values_depend_on_seed_and_name_alone() -> None:
 def test_impossible_values_are_diagnosed(initializer: Initializer, shape: tuple[int, ...]) -> None:
     with pytest.raises(DiagnosticError, match="GC0701"):
         values(initializer, shape)
+
+
+KINDS = ("uniform", "gaussian", "glorotUniform", "TruncNormal")
+
+
+def drawn(names: str, seed: int = 1, kind: str = "uniform") -> dict[str, list[float]]:
+    """First values of parameters of these one-letter names, in a graph that has them in this order."""
+    nodes = {n: LearnableParameter(name=n, shape=(4, 3), initializer=Initializer(kind, seed=9))() for n in names}
+    return {n: v.reshape(-1).tolist() for n, v in initialise(Graph(nodes), seed).items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_parameters_change_nothing(kind: str) -> None:
+    alone = drawn("w", kind=kind)["w"]
+    assert drawn("wab", kind=kind)["w"] == drawn("baw", kind=kind)["w"] == drawn("xwy", kind=kind)["w"] == alone
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_and_a_name_are_one_draw(kind: str) -> None:
+    assert drawn("ab", kind=kind) == drawn("ab", kind=kind)
+    # another name or another seed is another draw, and neither gives the other's
+    draws = [tuple(drawn(name, seed, kind)[name]) for name in "abc" for seed in range(3)]
+    assert len(set(draws)) == len(draws)
+
+
+def test_draws_of_different_names_are_independent() -> None:
+    size = 20000
+    a, b = (
+        initialise(Graph({n: LearnableParameter(name=n, shape=(size,), initializer=Initializer("normal"))()}))[n]
+        for n in ("W0", "W1")
+    )
+    assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(size)
+    assert abs(a.mean()) < 4 / np.sqrt(size) and abs(a.std() - 1) < 4 / np.sqrt(2 * size)
+
+
+def test_widths_follow_from_fans() -> None:
+    # [fanOut x fanIn] as CNTK's log prints them: 400 x 25 for a convolution of 5 x 5 x 1 x 16
+    assert Initializer("uniform", filter_rank=2, output_rank=-1).fans((5, 5, 1, 16)) == (25, 400)
+    assert Initializer("uniform").fans((200, 28, 28, 1)) == (784, 200)
+    assert Initializer("uniform", output_rank=2).fans((3, 4, 5)) == (5, 12)
+    assert Initializer("uniform", filter_rank=1, output_rank=-1).fans((3, 4, 5)) == (12, 15)
