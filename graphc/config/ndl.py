@@ -129,10 +129,11 @@ def _inline(record: ConfigurationRecord) -> list[SourceText]:
 
 def _named(value: ConfigurationValue, record: ConfigurationRecord) -> SourceText:
     found = record.get(value.string())
-    if found is None or found.text.text[:1] not in ("[", "{", "("):
+    if found is None or found.entry.value.text[:1] not in ("[", "{", "("):
         hint = did_you_mean(value.string(), _visible(record))
         raise DiagnosticError(Diagnostic("GC0506", f"there is no section {value.string()}", value.span, hint=hint))
-    return section_text(found.text)
+    # what the section's own place does not define is looked up from here
+    return section_text(record.substitute(found.record().source))
 
 
 def _visible(record: ConfigurationRecord | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, SourceText, Span, did_you_mean
 from graphc.ir import GROUPS, ElementType, ShapeError, check_arity
@@ -64,6 +64,8 @@ class Execution:
         self._found = found
         self._made: list[_Made] = []
         self._by_name = {node.name.lower(): node for node in existing}
+        # its variables; another script's may go on being known
+        self.scope = Scope(made=self._by_name)
         self._unnamed = 0
         self._later: list[Callable[[], None]] = []
         self._group_arrays: list[tuple[str, Statement, Scope]] = []
@@ -76,7 +78,7 @@ class Execution:
         """Define the macros and execute the statements; what is wrong is told and left out."""
         self.macros.define(parts)
         body = self.macros.body(part for part in parts if isinstance(part, Statement))
-        scope = Scope(made=self._by_name)
+        scope = self.scope
         steps = 0
         for statement in body.statements:
             steps += body.sizes[statement]
@@ -129,7 +131,7 @@ class Execution:
         is_plain = "." not in target.text.text and scope.definition(target.text.text) is not None
         if statement.name is not None and not is_plain and not isinstance(known, Scalar):
             name = scope.prefix + statement.name.text
-            self._later.append(lambda: _rename(scope.value_of(target), name))
+            self._later.append(lambda: self._rename(target, scope, name))
         return Reference(target, scope) if known is None else known
 
     # --- calls
@@ -236,6 +238,18 @@ class Execution:
             raise DiagnosticError(Diagnostic("GC0404", error.message, node.span, hint=error.hint)) from None
         node.type = known_type(node, self._element)
 
+    def _rename(self, target: Name, scope: Scope, name: str) -> None:
+        """Give the node that a name leads to its alias; a name that leads nowhere matters only where it is used."""
+        try:
+            value = scope.value_of(target)
+        except DiagnosticError as error:
+            told = {diagnostic.span for diagnostic in self._found.found}
+            unused = [replace(d, severity=Severity.WARNING) for d in error.diagnostics if d.span not in told]
+            self._found.extend(unused)
+            return
+        if isinstance(value, NetworkNode):
+            value.name = name
+
     def _note_tags(self, value: Value, call: Call, scope: Scope) -> None:
         for option in call.options:
             if option.name.text.lower() == "tag":
@@ -279,11 +293,6 @@ def _input(item: Expression | NetworkNode, scope: Scope, found: Diagnostics) -> 
     except DiagnosticError as error:
         found.extend(error.diagnostics)
         return None
-
-
-def _rename(value: Value, name: str) -> None:
-    if isinstance(value, NetworkNode):
-        value.name = name
 
 
 def _check_shape(op: InputValue | LearnableParameter, call: Call) -> None:
