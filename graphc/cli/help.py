@@ -67,10 +67,17 @@ def _suggestion(name: str) -> str | None:
     kind = _section(section) if dot else None
     if kind is not None:
         return did_you_mean(name, [f"{section}.{key.name}" for key in SECTIONS[kind]])
-    names = {n for n in library_pages.library() if not n.rpartition(".")[2].startswith("_")}
-    names |= {n.rpartition(".")[2] for n in names} | {*registered_names(), *SECTIONS}
-    names |= {key.name for keys in SECTIONS.values() for key in keys}
+    names = {*known_names(), *(n.rpartition(".")[2] for n in known_names())}
     return did_you_mean(name, sorted(names))
+
+
+def known_names() -> list[str]:
+    """Everything that has a page: functions, operations, sections, and the keys of each section."""
+    names = {n for n in library_pages.library() if not n.rpartition(".")[2].startswith("_")}
+    names |= {*registered_names(), *SECTIONS}
+    names |= {key.name for key in SECTIONS["root"]}
+    names |= {f"{kind}.{key.name}" for kind, keys in SECTIONS.items() if kind != "root" for key in keys}
+    return sorted(names)
 
 
 # --- functions and operations
