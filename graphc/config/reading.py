@@ -95,7 +95,8 @@ def warn(record: ConfigurationRecord, kind: str) -> None:
     for key, entry in record.entries.items():
         is_command = record.is_root and entry.value.text[:1] in ("[", "{", "(")
         if key not in ALL_KEYS and key not in record.root.mentioned and not is_command:
-            _warn_misspelt(record, entry.key.text, kind)
+            is_free = kind in _FREE and entry.value.text[:1] not in ("[", "{")
+            _warn_misspelt(record, entry.key.text, kind, _SHORTEST_FREE if is_free else 0)
 
 
 def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
@@ -109,8 +110,8 @@ def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
     record.context.diagnostics.add(Diagnostic("GC0521", message, record.key_span(key.name), severity=Severity.WARNING))
 
 
-def _warn_misspelt(record: ConfigurationRecord, written: str, kind: str) -> None:
-    meant = _meant(written, kind)
+def _warn_misspelt(record: ConfigurationRecord, written: str, kind: str, shortest: int) -> None:
+    meant = _meant(written, kind, shortest)
     if meant is not None:
         message = f"unknown key {written} is not used"
         hint = f"did you mean {meant}?"
@@ -119,11 +120,11 @@ def _warn_misspelt(record: ConfigurationRecord, written: str, kind: str) -> None
         )
 
 
-def _meant(written: str, kind: str) -> str | None:
+def _meant(written: str, kind: str, shortest: int) -> str | None:
     meant = suggest(written, known_keys(kind))
     # a number that an author appends tells two variants apart
     if meant is None or written.rstrip("0123456789").lower() == meant.lower():
         return None
-    if kind in _FREE and (len(written) < _SHORTEST_FREE or slips(written.lower(), meant.lower(), 1) > 1):
+    if kind in _FREE and (len(written) < shortest or slips(written.lower(), meant.lower(), 1) > 1):
         return None
     return meant

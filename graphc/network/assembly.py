@@ -102,7 +102,9 @@ class Assembly:
         if taken is None:
             return
         if not (node in self._implicit or any(c in node.name for c in ".[]")):
-            self._diagnostics.add(explain.duplicate(node.name, taken, node))
+            is_member = node.name in self._record.own_names()
+            place = self._record.name_span(node.name) if is_member else node.span
+            self._diagnostics.add(explain.duplicate(node.name, taken, node, place))
             self._failed = True
         while node.name in self._network:
             node.name = "_" + node.name

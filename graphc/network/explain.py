@@ -97,11 +97,15 @@ def origin(node: NetworkNode) -> str:
 
 def unknown_parameter(node: NetworkNode, users: Sequence[NetworkNode]) -> Diagnostic:
     message = f"the shape {node.type} of the parameter {title(node)} cannot be inferred"
+    channels = _missing_channels(users[0]) if users else None
+    if channels:
+        labels = (Label(f"{title(node)} is made", node.span),)
+        return Diagnostic("GC0202", message, users[0].span, labels, channels)
     labels = tuple(Label(f"{title(node)} is used by {user.operation}", user.span) for user in users[:1])
     if not users:
         hint = "give its dimensions: nothing uses it"
     else:
-        hint = _missing_channels(users[0]) or "give its dimensions, or use it where they follow from the other operand"
+        hint = "give its dimensions, or use it where they follow from the other operand"
     return Diagnostic("GC0202", message, node.span, labels, hint)
 
 
@@ -128,11 +132,11 @@ def cycle(loop: Sequence[NetworkNode]) -> Diagnostic:
     return Diagnostic("GC0407", f"a cycle has no delay: {chain}", first.span, labels, hint)
 
 
-def duplicate(name: str, first: NetworkNode, second: NetworkNode) -> Diagnostic:
+def duplicate(name: str, first: NetworkNode, second: NetworkNode, place: Span | None) -> Diagnostic:
     other = "" if first.name == second.name else f" ({first.name} and {second.name} differ in case only)"
     labels = (Label(f"{first.name} is already {origin_kind(first)}", first.span),)
     # capitalised like the reference's message, which people search for
-    return Diagnostic("GC0402", f"Duplicated name {name}: two nodes cannot share it{other}", second.span, labels)
+    return Diagnostic("GC0402", f"Duplicated name {name}: two nodes cannot share it{other}", place, labels)
 
 
 def origin_kind(node: NetworkNode) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, suggest
 from graphc.ir import GROUPS, Op
 from graphc.ir.attributes import AttributeFault, convert_attributes
 from graphc.ir.types import MAX_RANK
@@ -48,7 +48,7 @@ def attributes(cls: type[Op], record: HostRecord) -> dict[str, Any]:
 def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRecord | None, span: Span) -> Op:
     """The operator with its attributes; ``name`` identifies it where operators of its class are never merged."""
     try:
-        return make(cls, given, name)
+        return _with_known_words(make(cls, given, name))
     except AttributeFault as fault:
         blamed = span
         if record is not None and fault.attribute is not None and fault.attribute in given:
@@ -66,6 +66,15 @@ def make(cls: type[Op], given: Mapping[str, Any], name: str) -> Op:
             raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", author)
         if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
             raise AttributeFault(f"{author} of {cls.names[0]} is out of range", author)
+    return op
+
+
+def _with_known_words(op: Op) -> Op:
+    for field, options in op.choices.items():
+        author, value = op.attribute_names()[field], getattr(op, field)
+        if value.lower() not in (option.lower() for option in options):
+            hint = did_you_mean(value, options)
+            raise AttributeFault(f"{author} is '{value}', expected {' or '.join(options)}", author, hint)
     return op
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, SourceFile, Span
 from graphc.script import errors
 from graphc.script.blame import Call, author_span, blamed, endless
 from graphc.script.builtins import BUILTIN_TYPES, Parameters
@@ -41,6 +41,7 @@ from graphc.script.values import (
     RootScope,
     Site,
     Thunk,
+    literal_of,
     written_at,
 )
 from graphc.syntax import ast
@@ -348,14 +349,16 @@ class Evaluator:
         try:
             return apply_binary(self._at_author(expr, scope), left, right, self.host, path)
         except DiagnosticError as error:
-            if expr.span.file not in self._library_files:
-                raise
-            # an operand that the author handed to the library
-            own = [via for via in (passed_left, passed_right) if via is not None and self.is_authors(via.site)]
-            if len(own) != 1:
-                raise
-            place = written_at(own[0].site)
-            raise DiagnosticError(*(replace(d, span=place) for d in error.diagnostics)) from None
+            passed_on = [via for via in (passed_left, passed_right) if via is not None]
+            raise DiagnosticError(*(self._at_operand(d, expr, passed_on) for d in error.diagnostics)) from None
+
+    def _at_operand(self, found: Diagnostic, expr: ast.Binary, passed_on: Sequence[Thunk]) -> Diagnostic:
+        """The complaint about an operator at the operand that the author handed to the library, with its literals."""
+        own = [via for via in passed_on if self.is_authors(via.site)]
+        if expr.span.file in self._library_files:
+            return replace(found, span=written_at(own[0].site)) if len(own) == 1 else found
+        places = [literal_of(via, self) for via in own]
+        return replace(found, labels=(*found.labels, *(Label(f"{p.text} is written", p) for p in places if p)))
 
     # --- functions
 
@@ -385,11 +388,8 @@ class Evaluator:
                 given += 1
             elif name in function.optional:
                 named[name] = Thunk(argument.value, scope, (path, "." + name), argument)
-        if given != len(names):
-            raise errors.wrong_count(function, expr, given)
-        if given + len(named) != len(expr.arguments):
-            wrong = next(a for a in expr.arguments if a.name is not None and a.name not in named)
-            raise errors.unknown_option(function, wrong)
+        if given != len(names) or given + len(named) != len(expr.arguments):
+            raise errors.wrong_arguments(function, expr, given)
         return self._apply(function, positional, named, path, self._author_span(expr.span, scope))
 
     def _apply(

@@ -62,10 +62,13 @@ def written_at(site: Site) -> Span:
 
 def origin_of(thunk: Thunk, evaluator: Evaluator) -> Span:
     """The author's text to change where a value is wrong: the literal that a name stands for, else where it is used."""
-    via = thunk.via
-    if via is not None and _is_literal(via.site) and evaluator.is_authors(via.site):
-        return written_at(via.site)
-    return written_at(thunk.site)
+    return literal_of(thunk, evaluator) or written_at(thunk.site)
+
+
+def literal_of(thunk: Thunk, evaluator: Evaluator) -> Span | None:
+    """The author's literal that a value is, under whatever names."""
+    source = thunk.via or thunk
+    return written_at(source.site) if _is_literal(source.site) and evaluator.is_authors(source.site) else None
 
 
 def use_of(thunk: Thunk, evaluator: Evaluator) -> Span:
