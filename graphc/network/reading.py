@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, suggest
 from graphc.ir import GROUPS, Op
 from graphc.ir.attributes import AttributeFault, convert_attributes
-from graphc.ir.types import MAX_RANK
+from graphc.ir.types import MAX_DIM, MAX_RANK
 from graphc.network.network import NetworkNode
 from graphc.script.host import HostRecord
 from graphc.script.values import (
@@ -26,10 +25,6 @@ from graphc.script.values import (
 
 V = TypeVar("V", float, str, bool)
 
-# what the index arithmetic of every device can hold
-MAX_DIM = (1 << 31) - 1
-
-_COUNTS_AXES = re.compile("axis|rank")
 _LEGACY_TAGS = {"criteria": "criterion", "eval": "evaluation"}
 
 
@@ -58,15 +53,7 @@ def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRe
 
 def make(cls: type[Op], given: Mapping[str, Any], name: str) -> Op:
     """The operator with its attributes; raises `AttributeFault`."""
-    op = cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
-    for field, author in cls.attribute_names().items():
-        value = getattr(op, field)
-        # an axis of a million would be a tuple of a million ones in many a shape rule
-        if type(value) is int and _COUNTS_AXES.search(field) and abs(value) > MAX_RANK:
-            raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", author)
-        if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
-            raise AttributeFault(f"{author} of {cls.names[0]} is out of range", author)
-    return op
+    return cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
 
 
 def _with_known_words(op: Op) -> Op:

@@ -61,6 +61,8 @@ class Limits:
     calls: int = 50_000
     depth: int = 500_000
     elements: int = 1_000_000
+    # between one node and the next; half a second's work, and real models need a few hundred
+    idle_calls: int = 100_000
     seconds: float | None = None
 
 
@@ -96,6 +98,7 @@ class Evaluator:
         self._via: Thunk | None = None
         self._calls: list[Call] = []
         self._applied = 0
+        self._applied_at_node = 0
         self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._root = RootScope({}, library.span, self)
         self._library_files: frozenset[SourceFile] = frozenset(m.name_span.file for m in library.members)
@@ -427,6 +430,9 @@ class Evaluator:
         if self._deadline is not None and time.monotonic() > self._deadline:
             message = f"evaluation takes longer than {self.limits.seconds:g} seconds"
             raise DiagnosticError(Diagnostic("GC0314", message, span))
+        if self._applied - self._applied_at_node > self.limits.idle_calls:
+            message = f"evaluation does not end: {self.limits.idle_calls:,} calls and no node was made"
+            raise DiagnosticError(Diagnostic("GC0314", message, span))
 
     # --- the author's text
 
@@ -458,6 +464,7 @@ class Evaluator:
         if not isinstance(record, RecordValue):
             raise errors.expected("record", record, self._written(expr.argument, record))
         if name in host.types:
+            self._applied_at_node = self._applied
             span = self._author_span(expr.span, scope)
             value = _as_value(host.create(name, record, join_path(path), span), span, self)
         else:

@@ -198,12 +198,14 @@ def apply_unary(expr: ast.Unary, operand: Any, host: Host, path: Path) -> Any:
         raise unary_not_applicable(expr, operand)
     if symbol == "+":
         return operand
+    if symbol == "-" and number:
+        return -operand
     name = join_path(path)
     if symbol == "!":
         # 1 - x, even for a number
         inputs = [host.constant(1.0, name, expr.span), as_node(operand, host, name, expr.operand.span)]
         return host.operation("Minus", inputs, {}, name, expr.span)
-    return -operand if number else host.operation("Negate", [operand], {}, name, expr.span)
+    return host.operation("Negate", [operand], {}, name, expr.span)
 
 
 def node_choice(expr: ast.If, values: tuple[Any, Any, Any], host: Host, path: Path) -> Any:

@@ -236,6 +236,10 @@ class Tail(Sequence[Any]):
         return self._items[self._start + index]
 
 
+# Shapes and inputs have a handful; an array that shares its halves all the way down has a power of two.
+_MOST_LEAVES = 100_000
+
+
 def flatten(value: Any, span: Span | None = None) -> list[Any]:
     """Forced leaves of nested arrays, left to right; a value that is no array is its own only leaf.
 
@@ -293,10 +297,11 @@ class _Unforced:
 def _require_end(array: ArrayValue, depth: int, elements: int, span: Span | None) -> None:
     """Arrays are made as they are looked at, so that a nest of them may have no end: ``Repeat (0/0, x)``."""
     limits = array.owner.limits
+    most = min(limits.elements, _MOST_LEAVES)
     if depth >= limits.calls:
         message = f"arrays are nested {depth:,} deep and still do not end"
-    elif elements > limits.elements:
-        message = f"nested arrays of more than {limits.elements:,} elements"
+    elif elements > most:
+        message = f"nested arrays of more than {most:,} elements"
     else:
         return
     raise DiagnosticError(Diagnostic("GC0312", message, span or array.span))

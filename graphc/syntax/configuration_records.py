@@ -48,6 +48,7 @@ _BOOLEANS |= dict.fromkeys(("f", "false", "F", "False", "FALSE", "0", ""), False
 # Longer chains and larger texts than any person writes: a definition that multiplies itself.
 _MAX_CHAIN = 100
 _MAX_LENGTH = 1 << 24
+_MAX_PIECES = 1 << 16
 _MAX_REPETITION = 1_000_000
 
 
@@ -462,7 +463,7 @@ def _replace(text: SourceText, replacement: Callable[[re.Match[str]], SourceText
     if not parts:
         return text
     result = SourceText.join([*parts, text[at:]])
-    if sum(piece.length for piece in result.pieces) > _MAX_LENGTH:
+    if len(result.pieces) > _MAX_PIECES or sum(piece.length for piece in result.pieces) > _MAX_LENGTH:
         raise _error("GC0114", "substitution makes the text too long", text.span(0, 1))
     return result
 

@@ -12,6 +12,8 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile, SourceTe
 from graphc.syntax.configuration_text import SCRIPT_KEYS, custom_separator, group_end, strip_comments
 
 _BLANKS = re.compile(r"[ \t\r\n\f\v\u00a0\ufeff]+")
+# to the configuration layer all others are characters like letters
+_CONFIGURATION_BLANKS = " \t\u00a0"
 _TEXT = re.compile(r'[^,;\r\n\[\](){}"]+')
 _KEY = re.compile(r'[^,;\r\n\[\](){}"=]+')
 # what `$name$` expands to may continue the word beside it
@@ -221,7 +223,7 @@ class _ConfigurationLexer:
         if character in "\r\n":
             self._end_entry()
             return at + 1
-        if _BLANKS.match(character):
+        if character in _CONFIGURATION_BLANKS or (character == "\ufeff" and at == 0):
             return at + 1
         if character == '"':
             end = group_end(self.source, at)
@@ -242,7 +244,7 @@ class _ConfigurationLexer:
             return at + 1
         match = (_TEXT if self.has_equal[-1] else _KEY).match(self.shadow, at)
         assert match is not None
-        self._add(Kind.TEXT, at, at + len(match[0].rstrip(" \t\f\v\u00a0\ufeff")))
+        self._add(Kind.TEXT, at, at + len(match[0].rstrip(_CONFIGURATION_BLANKS)))
         return match.end()
 
     def _open(self, at: int) -> int:
