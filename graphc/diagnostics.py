@@ -241,6 +241,10 @@ class SourceText:
         return SourceText(tuple(self._cut(start, stop)))
 
     def _cut(self, start: int, stop: int) -> Iterator[Piece]:
+        if len(self.pieces) == 1:  # as nearly always
+            if stop > start:
+                yield Piece(self.pieces[0].file, self.pieces[0].offset + start, stop - start)
+            return
         index = max(bisect.bisect_right(self._starts, start) - 1, 0)
         while index < len(self.pieces) and self._starts[index] < stop:
             piece, at = self.pieces[index], self._starts[index]
@@ -451,8 +455,14 @@ class Diagnostics:
             raise DiagnosticError(*self.errors)
 
 
+# Nobody misspells longer ones, and the time to compare them grows with the square.
+_LONGEST_WORD = 100
+
+
 def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
+    if len(word) > _LONGEST_WORD:
+        return None
     word = word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
