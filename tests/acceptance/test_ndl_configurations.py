@@ -119,3 +119,16 @@ def test_configurations_build_networks_that_they_are_given(
     status = main(["compile", "--json", str(cntk_tree / AMI / name), f"command={command}", *places, *VALUES])
     (network,) = networks(capsys, status, name)
     assert network["section"] == command and network["parameters"] > 1_000_000
+
+
+def test_configurations_whose_descriptions_are_not_shipped_name_the_file(
+    cntk_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [p for folder in ("CPU", "GPU") for p in (cntk_tree / TIMIT).parent.joinpath(folder).glob("*_ndl_*.cntk")]
+    assert len(paths) == 4
+    # its author is to fill in the model's path
+    model = f"speechTrainNDL=[modelPath={tmp_path}/model]"
+    for path in paths:
+        assert main(["check", "--json", str(path), f"ExpFolder={tmp_path}", model]) == 2
+        codes = {error["code"] for error in json.loads(capsys.readouterr().out)["errors"]}
+        assert codes == {"GC0001"}, path
