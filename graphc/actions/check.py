@@ -12,15 +12,18 @@ from graphc.config.commands import (
     Command,
     DumpCommand,
     EditCommand,
+    NetworkCommand,
     NetworkSource,
     OtherCommand,
     RunnableCommand,
+    ScriptCommand,
     TestCommand,
     TrainCommand,
     WriteCommand,
     read_network_source,
     readers_of,
 )
+from graphc.config.edit_script import macro_texts, script_text
 from graphc.config.experiment import CommandSection, read_experiment
 from graphc.config.ndl import ndl_of_file
 from graphc.config.reading import as_warnings, is_undefined, read_section
@@ -28,10 +31,13 @@ from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
 from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
 from graphc.network.explain import uncomputed, unlowered_recurrence
+from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
 from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
+from graphc.syntax.configuration_text import strip_comments
+from graphc.syntax.mel import read_script
 
 Write = Callable[[str], None]
 
@@ -125,6 +131,23 @@ def check_description(file: SourceFile, settings: ConfigurationRecord) -> Check:
     return result
 
 
+def check_edits(file: SourceFile, settings: ConfigurationRecord) -> Check:
+    """Check a script of edits (MEL), on the models that it loads where they are there.
+
+    ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros``. Without all of the values only the
+    commands themselves are checked.
+    """
+    result, text = Check(), strip_comments(SourceText.of(file))
+    session = Session(files_required=False)
+    try:
+        run_script(settings.substitute(text), session, result.found, None, macro_texts(settings))
+    except DiagnosticError as error:
+        if not is_undefined(error):
+            raise
+        check_commands(read_script(text, result.found), result.found)
+    return result
+
+
 def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command | _OpenCommand]:
     try:
         return section.read()
@@ -143,10 +166,14 @@ class _Checker:
         self._commands = commands
         self._result = result
         self._built: dict[int, Network] = {}
+        self._edited: dict[Path, Network] = {}
 
     def check(self, command: Command | _OpenCommand) -> None:
         if isinstance(command, OtherCommand):
             self._result.found.add(command.diagnostic(Severity.WARNING))
+            return
+        if isinstance(command, ScriptCommand):
+            self._check_edits(command)
             return
         network = self._network(command)
         if network is None:
@@ -170,6 +197,21 @@ class _Checker:
             case _OpenCommand():
                 pass
 
+    def _check_edits(self, command: ScriptCommand) -> None:
+        found = self._result.found
+        try:
+            text = script_text(command)
+        except DiagnosticError as error:
+            if not is_undefined(error):
+                raise
+            found.extend(as_warnings(error))
+            return
+        element = ELEMENTS[self._networks.settings.precision]
+        for output in run_script(text, self._networks.session, found, element, macro_texts(command.record)):
+            if isinstance(output, SavedModel):
+                self._networks.session.promise(output.path, output.network)
+                self._edited[Path(output.path)] = output.network
+
     def _known(
         self, command: TestCommand | WriteCommand | DumpCommand, network: Network, names: Sequence[str], key: str
     ) -> list[str]:
@@ -182,7 +224,7 @@ class _Checker:
             sources = [node.inputs[0].name for node in network if node.is_statistic]
             match_streams(command.reader, wanted_inputs(inputs_below(network, sources)))
 
-    def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
+    def _network(self, command: NetworkCommand | _OpenCommand) -> Network | None:
         source = command.network
         if source.builder is Builder.MODEL:
             return self._saved(source)
@@ -200,6 +242,8 @@ class _Checker:
         for other in self._commands:
             if isinstance(other, TrainCommand | EditCommand) and saves(other, path):
                 return self._built.get(id(other))  # none: its errors are reported already
+        if Path(path) in self._edited:
+            return self._edited[Path(path)]
         if not Path(path).exists():
             message = f"the model file {path} does not exist yet, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))

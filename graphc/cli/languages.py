@@ -1,4 +1,4 @@
-"""Which language a file is written in, by its contents: extensions mean nothing here."""
+"""Which language a file is written in: by its extension where that tells, else by its contents."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphc.actions.check import Check, check, check_script
+from graphc.actions.check import Check, check, check_description, check_edits, check_script
 from graphc.actions.networks import Networks
-from graphc.cli.arguments import is_override, load
-from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile
+from graphc.cli.arguments import is_override, load, variables
+from graphc.diagnostics import DiagnosticError, SourceFile
 from graphc.syntax import ast
 from graphc.syntax.brainscript import parse_members
 from graphc.syntax.cache import cached_parse
@@ -38,14 +38,20 @@ def check_any(arguments: Sequence[str], language: str | None = None, networks_of
     if any(a.lower().startswith("configfile=") for a in arguments) or not arguments or is_override(arguments[0]):
         return check(load(arguments), _print, networks_of)
     file = read_source(Path(arguments[0]))
-    match language or language_of(file.text):
+    match language or language_of_file(arguments[0], file.text):
         case "bs":
             return check_script(file, _print)
-        case "ndl" | "mel" as other:
-            message = f"checking {other.upper()} files is not implemented yet"
-            raise DiagnosticError(Diagnostic("GC0525", message, SourceFile(file.name, "").span()))
+        case "ndl":
+            return check_description(file, variables(arguments))
+        case "mel":
+            return check_edits(file, variables(arguments))
         case _:
             return check(load(arguments), _print, networks_of)
+
+
+def language_of_file(name: str, text: str) -> str:
+    """The language of a file; that of a ``.ndl`` is clear, other extensions are used for more than one."""
+    return "ndl" if Path(name).suffix.lower() == ".ndl" else language_of(text)
 
 
 def language_of(text: str) -> str:

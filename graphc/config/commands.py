@@ -137,6 +137,18 @@ class EditCommand:
 
 
 @dataclass(frozen=True)
+class ScriptCommand:
+    """``action = edit`` with a script of edits (MEL). The script's ``$name$`` are looked up from ``record`` outward."""
+
+    name: str
+    record: ConfigurationRecord
+    edit_path: str
+    trace_level: int
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
 class DumpCommand:
     """``action = dumpNode``: a saved model as text. An empty ``node_name`` means all nodes."""
 
@@ -165,7 +177,9 @@ class OtherCommand:
         return Diagnostic("GC0523", f"action {self.action} is not implemented yet", self.span, severity=severity)
 
 
-RunnableCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
+# those that have a network of their own
+NetworkCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
+RunnableCommand = NetworkCommand | ScriptCommand
 Command = RunnableCommand | OtherCommand
 
 
@@ -176,7 +190,7 @@ def readers_of(command: RunnableCommand) -> tuple[ReaderSettings, ...]:
             readers = (reader, cv_reader)
         case TestCommand(reader=reader) | WriteCommand(reader=reader):
             readers = (reader,)
-        case EditCommand() | DumpCommand():
+        case EditCommand() | ScriptCommand() | DumpCommand():
             readers = ()
     return tuple(r for r in readers if r is not None)
 
@@ -236,14 +250,22 @@ def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
 
 
-def read_edit_command(record: ConfigurationRecord) -> EditCommand | OtherCommand:
+def read_edit_command(record: ConfigurationRecord) -> EditCommand | ScriptCommand:
     if not any(record.has(key) for key, builder in _BUILDERS.items() if builder is Builder.BRAINSCRIPT):
-        action = record.get("action")
-        return OtherCommand(_name(record), "edit", record.span if action is None else action.span)
+        return _read_script_command(record)
     reading = read_section(record, "edit")
     network = read_network_source(record)
     more = {"name": _name(record), "network": network, "span": record.span}
     return EditCommand(**reading.arguments(EditCommand, **more))
+
+
+def _read_script_command(record: ConfigurationRecord) -> ScriptCommand:
+    if not record.has("editPath"):
+        message = f"{':'.join(record.path)} edits, but neither describes a network nor names a script of edits"
+        hint = "add BrainScriptNetworkBuilder = ( … ) with outputModelPath, or editPath"
+        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+    reading = read_section(record, "editScript")
+    return ScriptCommand(**reading.arguments(ScriptCommand, name=_name(record), record=record, span=record.span))
 
 
 def read_dump_command(record: ConfigurationRecord) -> DumpCommand:

@@ -257,7 +257,14 @@ EDIT = (
     *(key for key in COMMAND if key.name != "modelPath"),
     Key("makeMode", boolean, True, "do nothing if outputModelPath exists"),
     Key("outputModelPath", string, REQUIRED, "model file to write"),
-    *_no_effect(string, "older scripts of edits (MEL), which are not implemented yet", "editPath", "ndlMacros"),
+    *_no_effect(string, "scripts of edits (MEL), for commands without a builder", "editPath", "ndlMacros"),
+)
+
+EDIT_SCRIPT = (
+    *(key for key in COMMAND if key.name != "modelPath"),
+    Key("editPath", string, REQUIRED, "script of edits (MEL)"),
+    *_no_effect(string, "files of NDL macros for the script, separated by +", "ndlMacros"),
+    *_no_effect(string, "commands with a builder only: the script says what is saved", "outputModelPath", "makeMode"),
 )
 
 DUMP = (
@@ -337,6 +344,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "test": TEST,
     "write": WRITE,
     "edit": EDIT,
+    "editScript": EDIT_SCRIPT,
     "dump": DUMP,
     "SGD": SGD,
     "reader": READER,
@@ -348,7 +356,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
 
 # what a section of each kind may hold for the sections inside it, which look outward
 _INNER = {
-    "root": ("train", "test", "write", "edit", "dump", "SGD", "reader", "format"),
+    "root": ("train", "test", "write", "edit", "editScript", "dump", "SGD", "reader", "format"),
     "train": ("SGD", "reader"),
     "test": ("reader",),
     "write": ("reader", "format"),

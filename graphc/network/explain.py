@@ -75,7 +75,9 @@ def _shape(node: NetworkNode) -> str:
 
 def title(node: NetworkNode) -> str:
     """What an author calls a node: its name where he gave one, else the text of its expression."""
-    if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name) or node.span is None:
+    if node.is_called_by_name or node.span is None:
+        return node.name
+    if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name):
         return node.name
     text = " ".join(node.span.text.split())
     return text if 0 < len(text) <= _LONGEST_TEXT else node.name

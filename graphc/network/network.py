@@ -45,6 +45,8 @@ class NetworkNode:
     type: TensorType | None = None
     stored: Stored | None = None
     original: NetworkNode | None = None
+    # its author knows it by its name, however dotted, and not by the expression that made it
+    is_called_by_name: bool = False
 
     @property
     def operation(self) -> str:
@@ -115,6 +117,24 @@ class Network:
         """Enter a node in a group, once."""
         if node not in self.groups[group]:
             self.groups[group].append(node)
+
+    def leave(self, node: NetworkNode, group: str) -> None:
+        """Take a node out of a group, if it is there."""
+        self.groups[group] = [n for n in self.groups[group] if n is not node]
+
+    def remove(self, node: NetworkNode) -> None:
+        """Take a node out of the network and its groups; what reads it goes on doing so."""
+        del self._nodes[node.name.lower()]
+        for group in self.groups:
+            self.leave(node, group)
+
+    def rename(self, node: NetworkNode, name: str) -> None:
+        """Give a node another name, which must be free, and leave it at its place."""
+        others = {name.lower() if n is node else key: n for key, n in self._nodes.items()}
+        assert len(others) == len(self._nodes), name
+        node.name = name
+        self._nodes = others
+        self.add(node)
 
     def get(self, name: str) -> NetworkNode | None:
         return self._nodes.get(name.lower())

@@ -32,7 +32,7 @@ def test_every_explanation_has_an_example_and_says_how_to_mend_it() -> None:
 
 
 def test_kinds_of_examples() -> None:
-    assert {kind for _, kind, _ in EXAMPLES} == {"cntk", "bs", "ctf", "graph", "sh", "text"}
+    assert {kind for _, kind, _ in EXAMPLES} == {"cntk", "bs", "mel", "ctf", "graph", "sh", "text"}
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), RUN)

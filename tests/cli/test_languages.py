@@ -54,11 +54,19 @@ def test_every_file_of_the_library_is_sound(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count(": ok") == len(files)
 
 
-def test_other_languages_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "a.mel"
-    path.write_text("m = LoadModel (a.dnn)\n")
-    assert main(["check", "--lang", "mel", str(path)]) == 2
-    assert "error[GC0525]: checking MEL files is not implemented yet" in capsys.readouterr().err
+def test_a_script_of_edits_is_checked_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = "m = LoadModel ($model$)\nSetInptu (CE.T, 1, x)\nSaveModel (m, out.dnn)\n"
+    Path("a.mel").write_text(script)
+    assert main(["check", "a.mel"]) == 2
+    assert "error[GC0430]: there is no editing command SetInptu\n --> a.mel:2:1" in capsys.readouterr().err
+    # what is unknown of the models is not checked, but the commands are
+    Path("a.mel").write_text(script.replace("SetInptu", "SetInput"))
+    assert main(["check", "a.mel"]) == 0
+    assert main(["check", "a.mel", "model=a.dnn"]) == 0
+    assert "warning[GC0526]: the model file a.dnn does not exist yet" in capsys.readouterr().err
 
 
 def test_undefined_names_that_no_network_needs_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

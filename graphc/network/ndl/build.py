@@ -32,7 +32,7 @@ def build_ndl_network(
     What is wrong goes to ``diagnostics``, warnings too; raises `DiagnosticError` with the errors when there are any.
     """
     found = Diagnostics()
-    network = _described(script, element, session, found)
+    network = described_network(script, element, session, found)
     if not found.errors:
         infer(network, found)
     diagnostics.extend(found.found)
@@ -40,7 +40,7 @@ def build_ndl_network(
     return network
 
 
-def _described(script: NDLScript, element: ElementType, session: Session, found: Diagnostics) -> Network:
+def described_network(script: NDLScript, element: ElementType, session: Session, found: Diagnostics) -> Network:
     """The network without shapes. Parameters take their seeds in the order of the statements."""
     execution = Execution(element, session, found)
     for text in script.macros:
@@ -50,16 +50,17 @@ def _described(script: NDLScript, element: ElementType, session: Session, found:
     for node in execution.nodes:
         taken = network.get(node.name)
         if taken is not None:
-            found.add(explain.duplicate(node.name, taken, node))
+            found.add(explain.duplicate(node.name, taken, node, node.span))
             continue
-        _seed(node, session, script.seed_offset)
+        give_seed(node, session, script.seed_offset)
         network.add(node)
     for node, group in execution.groups:
         network.join(node, group)
     return network
 
 
-def _seed(node: NetworkNode, session: Session, offset: int) -> None:
+def give_seed(node: NetworkNode, session: Session, offset: int = 0) -> None:
+    """Let a parameter draw its values from its own seed or, if it names none, from the next."""
     op = node.op
     if isinstance(op, LearnableParameter) and op.initializer.is_random:
         seed = op.initializer.seed
