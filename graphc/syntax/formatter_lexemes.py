@@ -60,6 +60,8 @@ class Lexeme:
     begins_member: bool = False
     # an opening bracket whose contents are definitions, or the entries of a section
     holds_members: bool = False
+    # white space before it may be part of a value
+    keeps_gap: bool = False
 
     @property
     def end(self) -> int:
@@ -78,6 +80,14 @@ def lex_script(text: str, name: str = "<string>") -> list[Lexeme]:
 def lex_configuration(text: str, name: str = "<string>") -> list[Lexeme]:
     """Lexemes of a configuration and of the BrainScript in it; raises `DiagnosticError`."""
     return _ConfigurationLexer(text, name).run()
+
+
+def lex_description(text: str, name: str = "<string>") -> list[Lexeme]:
+    """Lexemes of the network description language: those of configurations, but parentheses hold arguments."""
+    lexemes = lex_configuration(text, name)
+    for lexeme in lexemes:
+        lexeme.keeps_gap = False
+    return lexemes
 
 
 # --- BrainScript
@@ -218,7 +228,7 @@ class _ConfigurationLexer:
             # the driver's own line, which must look exactly so
             end = re.compile(r"[^\r\n]*").match(self.shadow, at)
             assert end is not None
-            self._add(Kind.TEXT, at, at + len(end[0].rstrip()))
+            self._add(Kind.TEXT, at, at + len(end[0].rstrip(_CONFIGURATION_BLANKS)))
             return end.end()
         if character in "\r\n":
             self._end_entry()
@@ -272,9 +282,9 @@ class _ConfigurationLexer:
     def _close(self, at: int) -> int:
         if len(self.opened) == 1 or _CLOSERS[self.opened[-1]] != self.shadow[at]:
             raise _unbalanced(Lexeme(Kind.CLOSE, self.shadow[at], at, False), self.name, self.text)
+        self._add(Kind.CLOSE, at, at + 1)
         self.opened.pop()
         self.has_equal.pop()
-        self._add(Kind.CLOSE, at, at + 1)
         self._end_entry()
         return at + 1
 
@@ -287,7 +297,7 @@ class _ConfigurationLexer:
         return _classified(lexemes, self.name, self.text)
 
     def _add(self, kind: Kind, start: int, end: int) -> None:
-        lexeme = Lexeme(kind, self.text[start:end], start, False)
+        lexeme = Lexeme(kind, self.text[start:end], start, False, keeps_gap=self.opened[-1] == "(")
         if kind is Kind.TEXT and self.begins:
             lexeme.begins_member, self.begins = True, False
         self.lexemes.append(lexeme)
@@ -306,7 +316,7 @@ def _comments(text: str, name: str) -> Iterator[Lexeme]:
         removed = text[at:end]
         # several lines may go in one
         for match in re.finditer(r"[^\r\n]+", removed):
-            line = match[0].strip(" \t\u00a0")
+            line = match[0].strip(_CONFIGURATION_BLANKS)
             if line:
-                yield Lexeme(Kind.COMMENT, line.rstrip(), at + match.start() + match[0].index(line[0]), False)
+                yield Lexeme(Kind.COMMENT, line, at + match.start() + match[0].index(line[0]), False)
         at = piece.offset + piece.length if piece else end
