@@ -11,8 +11,8 @@ from graphc.syntax.configuration_text import group_end, tokens, unquoted
 
 _SKIP = re.compile(r"[\s,;\u00a0]*")
 _STOP = re.compile(r'[,;\r\n\[\](){}"]')
-_MORE = re.compile(r'[^,;\r\n\[\](){}"]*')
-_BLANKS = re.compile(r"[ \t\u00a0]*")
+_COMMAS = re.compile(r"[\s,\u00a0]*")
+_NEXT = re.compile(r'[,\r\n\[({"]')
 _HEAD = re.compile(r'[^=\[\](){}"]*')
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _OPTION = re.compile(r"[ \t\u00a0]*([A-Za-z_]\w*)[ \t\u00a0]*=[ \t\u00a0]*(.*)", re.DOTALL)
@@ -176,8 +176,15 @@ def _gives_model(name: SourceText) -> bool:
 
 
 def _arguments(group: SourceText) -> tuple[SourceText, ...]:
-    # the brackets come off first, so that `(*.W, …)` does not choose another separator
-    return tuple(unquoted(token) for token in tokens(group[1:-1], ","))
+    """What stands between commas or line ends; brackets and quotes are parts of it, as in ``layers[1].W``."""
+    inner, found, at = group[1:-1], [], 0
+    while (at := _end(_COMMAS, inner.text, at)) < len(inner):
+        start = at
+        while (match := _NEXT.search(inner.text, at)) is not None and match.group() not in ",\r\n":
+            at = group_end(inner, match.start())
+        at = len(inner) if match is None else match.start()
+        found.append(unquoted(inner[start:at].strip()))
+    return tuple(found)
 
 
 def _sections(key: _Entry | None, sections: dict[str, _Entry], found: Diagnostics) -> list[SourceText]:
