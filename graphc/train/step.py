@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc.backend import Environment
-from graphc.ir import Graph, topological
+from graphc.ir import Graph, RandomStream, topological
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take
 from graphc.train.learner import Learner, Rates
+from graphc.train.node_streams import HostStream, NodeStreams
 from graphc.train.totals import NEVER, Totals, root_totals
 
 Parameters = dict[str, Any]
@@ -91,7 +92,8 @@ class TrainingStep:
     """Trains the parameters below ``criterion``, the sum of which over the minibatch is made smaller.
 
     ``metrics`` are further roots whose sums are kept. ``exempt`` are parameters without L1 and L2.
-    ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph.
+    ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph. Masks come from
+    ``node_streams``, or where there are none, from the backend's own generator.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class TrainingStep:
         exempt: Collection[str] = (),
         device: str | int = "auto",
         minibatches_per_dispatch: int | None = None,
+        node_streams: NodeStreams | None = None,
     ) -> None:
         self.engine = engine()
         self.criterion = criterion
@@ -111,6 +114,7 @@ class TrainingStep:
         self.graph = graph.select(self.roots)
         self.learner = learner or Learner()
         self.exempt = frozenset(exempt)
+        self.node_streams = node_streams
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.function = self.engine.function(self.graph, training=True)
@@ -169,8 +173,10 @@ class TrainingStep:
             "counts": minibatches.counts.astype(np.int32),
             "rates": self.learner.rates(minibatches.columns, learning_rate, momentum_per_sample, self.dtype),
             "settings": {name: np.asarray(settings[name], self.dtype) for name in SETTINGS if name in settings},
-            "word": np.uint32(self.engine.epoch_word(seed, epoch)),
+            "word": np.uint32(self.engine.epoch_word(seed, epoch) if self.node_streams is None else epoch),
         }
+        if self.node_streams is not None:
+            self.node_streams.plan(epoch, minibatches.counts)
         with self.engine.precision(self.graph):
             return Epoch(minibatches, jax.device_put(tables, self.device))
 
@@ -245,7 +251,7 @@ class TrainingStep:
         at = tally.at
         feeds = take(columns, tables["indices"][at])
         count = None if full else tables["counts"][at]
-        random = self.engine.stream(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
+        random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
         environment = Environment(count, tables["settings"], random)
 
         def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
@@ -259,6 +265,9 @@ class TrainingStep:
         bad = jnp.where(jnp.isfinite(totals), NEVER, at)
         tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
         return _Carry(trained, dict(running), learner), tally
+
+    def _random(self, key: Any) -> RandomStream:
+        return self.engine.stream(key) if self.node_streams is None else HostStream(key, self.node_streams, self.dtype)
 
     def _updated(self, carry: _Carry, gradients: Parameters, rates: Rates) -> tuple[Parameters, dict[str, Any]]:
         trained: Parameters = {}
