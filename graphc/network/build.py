@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Piece, SourceText
 from graphc.ir import ElementType
+from graphc.network import explain
 from graphc.network.builder import NetworkBuilder
 from graphc.network.inference import infer
 from graphc.network.network import Network
@@ -64,7 +65,7 @@ def _build(
     diagnostics: Diagnostics,
     includes: IncludePath | None,
 ) -> Network | None:
-    program = _program(text, includes)
+    program = _program(_with_booleans(text, diagnostics), includes)
     builder = NetworkBuilder(ELEMENTS[precision], session, diagnostics)
     settings = {"precision": precision, "deviceId": float(device_id), "traceLevel": float(trace_level)}
     evaluator = Evaluator(load_library(), builder, settings=settings, write=session.write)
@@ -89,6 +90,26 @@ def without_preamble(text: SourceText) -> SourceText:
     match = _PREAMBLE.match(text.text)
     assert match is not None
     return text[match.end() :].strip()
+
+
+def _with_booleans(text: SourceText, diagnostics: Diagnostics) -> SourceText:
+    """The text where a ``$flag$`` that a configuration writes ``True`` stands for ``true``, with a warning."""
+    if len(text.pieces) == 1 or not any(map(_boolean, text.pieces)):
+        return text
+    parts = []
+    for piece in text.pieces:
+        part, meant = SourceText((piece,)), _boolean(piece)
+        if meant is not None:
+            message = f"{part.text} is taken for {meant}: BrainScript knows it in lower case only"
+            diagnostics.add(explain.warning("GC0301", message, part.span(), f"write {meant}"))
+        parts.append(part if meant is None else SourceText.from_string(meant, part.span().file.name))
+    return SourceText.join(parts)
+
+
+def _boolean(piece: Piece) -> str | None:
+    """What a value that is a boolean of configurations, and nothing else, is in BrainScript."""
+    text = piece.file.text[piece.offset : piece.offset + piece.length] if piece.length <= len("false") else ""
+    return text.lower() if text in ("True", "TRUE", "False", "FALSE") else None
 
 
 def _program(text: SourceText, includes: IncludePath | None) -> ast.Expr:

@@ -147,7 +147,7 @@ def _node_binary(expr: ast.Binary, left: Any, right: Any, host: Host, path: str)
         if any(value is (symbol == "||") for value in (left, right)):
             return left
         if symbol == "||" or not _only_nodes_and(bool, left, right, host):
-            raise not_applicable(expr, left, right)
+            raise not_applicable(expr, left, right, _INSTEAD.get(symbol))
         return host.operation("ElementTimes", _inputs((left, right), expr, host, path), {}, path, span)
     if not _only_nodes_and(float, left, right, host):
         raise not_applicable(expr, left, right)
@@ -158,9 +158,15 @@ def _node_binary(expr: ast.Binary, left: Any, right: Any, host: Host, path: str)
     elif symbol in _NODE_OPERATIONS:
         name, attributes = _NODE_OPERATIONS[symbol], {}
     else:
-        raise not_applicable(expr, left, right)
+        raise not_applicable(expr, left, right, _INSTEAD.get(symbol))
     return host.operation(name, _inputs((left, right), expr, host, path), attributes, path, span)
 
+
+# what to write instead of the operators that nodes do not have
+_INSTEAD = {
+    "||": "nodes are combined by BS.Boolean.Or (x, y)",
+    "**": "the square of a node is x .* x, other powers Exp (y .* Log (x)) where x is positive",
+}
 
 _TIMES_ATTRIBUTES: Mapping[str, Any] = {"outputRank": 1.0, "inferInputRankToMap": -1.0}
 

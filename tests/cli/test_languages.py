@@ -124,6 +124,20 @@ def test_what_cannot_run_is_named_once_with_its_line(
     assert " --> " + f"{path}:2:" in output.err
 
 
+@pytest.mark.parametrize(("written", "meant"), [("True", "y"), ("FALSE", "z")])
+def test_a_boolean_of_the_configuration_is_one_in_brainscript(
+    written: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.cntk"
+    network = """{ x = Input {3} ; y = Tanh (x) ; z = Sigmoid (x) ; v = if $flag$ then y else z
+        outputNodes = (v) ; criterionNodes = (ReduceSum (v)) }"""
+    path.write_text(f"flag = {written}" + CONFIGURATION.format(network=network).replace("$Out$/", ""))
+    assert main(["compile", str(path), "DeviceId=cpu"]) == 0
+    output = capsys.readouterr()
+    assert f"warning[GC0301]: {written} is taken for {written.lower()}" in output.err
+    assert f"output {meant}\n" in output.out
+
+
 def _start(result: dict) -> tuple[int, int]:
     region = result["locations"][0]["physicalLocation"]["region"]
     return region["startLine"], region["startColumn"]
