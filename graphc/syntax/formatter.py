@@ -363,9 +363,11 @@ def _is_apart(text: str, left: Lexeme | None, right: Lexeme | None) -> bool:
 
 
 def _configuration_gap(left: Lexeme, right: Lexeme, between: str) -> str:
+    if right.text.startswith("#"):
+        # behind a blank it would begin a comment
+        return between
     if Kind.EQUAL in (left.kind, right.kind):
-        # a `#` behind a blank begins a comment
-        return between if right.text.startswith("#") else " "
+        return " "
     if right.kind is Kind.COMMA:
         return ""
     if left.kind in (Kind.COMMA, Kind.SEMICOLON):

@@ -141,6 +141,10 @@ def test_white_space_is_all_that_changes(random: Random) -> None:
     assert re.sub(r"[ \t]|\n+(?=\n)", "", result) == re.sub(r"[ \t]|\n+(?=\n)", "", SCRIPT)
 
 
+def test_no_comment_begins_where_none_was() -> None:
+    assert format_description("a=F(x,#y)\n") == "a = F(x,#y)\n"
+
+
 def test_a_malformed_script_is_left_alone() -> None:
     with pytest.raises(DiagnosticError):
         format_description("a = Plus(b, c\n")
