@@ -17,6 +17,7 @@ from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.network.text import equal_networks, format_network, parse_network
 from graphc.ops.sources import LearnableParameter
+from tests.conformance.examples import cases
 
 _FILE = Path(__file__).parent.parent / "conformance" / "ndl.txt"
 _MACROS = """
@@ -45,14 +46,14 @@ def errors(text: str) -> tuple[Diagnostic, ...]:
     return caught.value.diagnostics
 
 
-def _cases() -> list[Any]:
+def _more() -> list[Any]:
     rows = [line.split("\t") for line in _FILE.read_text("utf-8").splitlines() if not line.startswith("#")]
-    return [pytest.param(script.replace("⏎", "\n"), facts.split(" ; "), id=name) for name, script, facts in rows]
+    return [pytest.param(script.replace("⏎", "\n"), facts, id=name) for name, script, facts in rows]
 
 
-@pytest.mark.parametrize("script,facts", _cases())
-def test_example(script: str, facts: list[str]) -> None:
-    text = f"f=Input(3,tag=feature)\n{script}"
+@pytest.mark.parametrize("script,told", [*cases("L"), *_more()])
+def test_example(script: str, told: str) -> None:
+    text, facts = f"f=Input(3,tag=feature)\n{script}", told.split(" ; ")
     if facts[0].startswith("error: "):
         (found,) = errors(text)
         assert facts[0].removeprefix("error: ") in found.message
