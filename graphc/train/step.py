@@ -160,10 +160,14 @@ class TrainingStep:
         learning_rate: float,
         momentum_per_sample: float = 0.0,
         settings: Mapping[str, float] | None = None,
+        noise: float = 0.0,
         seed: int = 0,
         epoch: int = 0,
     ) -> Epoch:
-        """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`."""
+        """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`.
+
+        ``noise`` is the deviation of normal numbers that every update adds to trained parameters.
+        """
         settings = dict(settings or {})
         assert set(settings) <= set(SETTINGS), settings
         if settings.get("dropout_rate") == 0:
@@ -175,6 +179,9 @@ class TrainingStep:
             "settings": {name: np.asarray(settings[name], self.dtype) for name in SETTINGS if name in settings},
             "word": np.uint32(self.engine.epoch_word(seed, epoch) if self.node_streams is None else epoch),
         }
+        if noise > 0:
+            tables["noise"] = np.asarray(noise, self.dtype)
+            tables["noise_word"] = np.uint32(self.engine.epoch_word(seed, epoch))
         if self.node_streams is not None:
             self.node_streams.plan(epoch, minibatches.counts)
         with self.engine.precision(self.graph):
@@ -261,7 +268,8 @@ class TrainingStep:
             return totals[0], (totals, results.updates)
 
         gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)
-        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]))
+        noise = self._noise(tables, at)
+        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]), noise)
         bad = jnp.where(jnp.isfinite(totals), NEVER, at)
         tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
         return _Carry(trained, dict(running), learner), tally
@@ -269,14 +277,40 @@ class TrainingStep:
     def _random(self, key: Any) -> RandomStream:
         return self.engine.stream(key) if self.node_streams is None else HostStream(key, self.node_streams, self.dtype)
 
-    def _updated(self, carry: _Carry, gradients: Parameters, rates: Rates) -> tuple[Parameters, dict[str, Any]]:
+    def _noise(self, tables: Any, minibatch: Any) -> Callable[[str, Any], Any] | None:
+        """A function of parameter and its value, none where an epoch adds no noise."""
+        if "noise" not in tables:
+            return None
+        # of the backend's generator: CNTK seeds this one from the clock
+        stream = self.engine.stream(jnp.stack([tables["noise_word"], minibatch.astype(jnp.uint32)]))
+
+        def noise(name: str, w: Any) -> Any:
+            # in the author's order of axes, so that the order in which it is kept changes nothing
+            axes = self.kept_axes.get(name, tuple(range(w.ndim)))
+            shape = tuple(w.shape[i] for i in np.argsort(axes))
+            radius = jnp.sqrt(-2 * jnp.log1p(-stream.uniform(f"{name} noise radius", shape)))
+            angle = 2 * np.pi * stream.uniform(f"{name} noise angle", shape)
+            return tables["noise"] * jnp.transpose(radius * jnp.cos(angle), axes).astype(w.dtype)
+
+        return noise
+
+    def _updated(
+        self, carry: _Carry, gradients: Parameters, rates: Rates, noise: Callable[[str, Any], Any] | None
+    ) -> tuple[Parameters, dict[str, Any]]:
         trained: Parameters = {}
         learner: dict[str, Any] = {}
         for name, w in carry.trained.items():
             multiplier = self.parameters[name].learning_rate_multiplier
             regularise = 0.0 if name in self.exempt else 1.0
             trained[name], learner[name] = self.learner.update(
-                jnp, w, gradients[name], carry.learner[name], rates, multiplier, regularise
+                jnp,
+                w,
+                gradients[name],
+                carry.learner[name],
+                rates,
+                multiplier,
+                regularise,
+                None if noise is None else noise(name, w),
             )
         return trained, learner
 
