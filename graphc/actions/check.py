@@ -156,6 +156,8 @@ def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command |
             found.extend(error.diagnostics)
             return ()
         found.extend(as_warnings(error))
+    if section.record.has("editPath"):
+        return ()
     source = found.keep(lambda: read_network_source(section.record))
     return () if source is None else (_OpenCommand(section.name, source),)
 
@@ -229,11 +231,18 @@ class _Checker:
         if source.builder is Builder.MODEL:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
-        self._built[id(command)] = network
+        trained = self._edited_start(command) or network
+        self._built[id(command)] = trained
         self._result.found.extend(_cannot_run(network))
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
-        return network
+        return trained
+
+    def _edited_start(self, command: NetworkCommand | _OpenCommand) -> Network | None:
+        """What training goes on from, where a script has saved it as the model of epoch 0."""
+        if not isinstance(command, TrainCommand) or not command.make_mode:
+            return None
+        return self._edited.get(Path(f"{command.model_path}.0"))
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
