@@ -239,6 +239,11 @@ def _convolution(call: Arguments) -> Op:
             **_windows(call),
         )
     width, height, maps, horizontal, vertical = (call.integer(k) for k in range(2, 7))
+    padding = call.flag("zeroPadding", False)
+    if _layout(call, "HWC") == "HWC":
+        sizes = {"kernelWidth": width, "kernelHeight": height, "mapCount": maps}
+        strides = {"horizontalStride": horizontal, "verticalStride": vertical}
+        return _operation("LegacyConvolution", call, **sizes, **strides, zeroPadding=padding)
     return _operation(
         "Convolution",
         call,
@@ -246,8 +251,7 @@ def _convolution(call: Arguments) -> Op:
         mapDims=maps,
         stride=(horizontal, vertical),
         # channels are never padded
-        autoPadding=(*[call.flag("zeroPadding", False)] * 2, False),
-        imageLayout=_layout(call, "HWC"),
+        autoPadding=(padding, padding, False),
     )
 
 
