@@ -1,4 +1,4 @@
-"""Writes the pages of this folder that say what the code says: diagnostics.md and configuration.md.
+"""Writes the pages of this folder that say what the code says: diagnostics.md, configuration.md and operators/.
 
     python -m docs.generate
 
@@ -7,12 +7,15 @@ A test compares the pages with what this would write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from graphc.cli import operation_pages
 from graphc.cli.help import SUPPORT, default_of, title
 from graphc.config.schema import SECTIONS, Key, Support
 from graphc.diagnostics import CODES
+from graphc.ir import Op
 
 FOLDER = Path(__file__).parent
 
@@ -43,6 +46,14 @@ _CONFIGURATION = """\
 What CNTK's commands read, and what graphc makes of it. Names may be written in any case; a key that is missing where it
 is read is looked for in the sections around it, unless it is marked *own*. `graphc help SGD.momentumPerMB` tells the
 same of one key. Unknown keys are no errors: `graphc check` warns where one looks misspelt."""
+
+
+_OPERATORS = """\
+# Operators
+
+What a network is made of, by family. BrainScript's functions of these and other names (`graphc help DenseLayer`) make
+them; their attributes are the functions' parameters. `graphc ops NAME` shows the same page in a terminal. Examples list
+the elements in order of memory, the first axis fastest; tests compute every one of them."""
 
 
 def diagnostics() -> str:
@@ -81,8 +92,31 @@ def _page(head: str, sections: Iterator[str]) -> str:
     return "\n\n".join([head, *sections]) + "\n"
 
 
-PAGES = {"diagnostics.md": diagnostics, "configuration.md": configuration}
+def operators() -> str:
+    families = operation_pages.families()
+    return _page(_OPERATORS, (_family_index(name, classes) for name, classes in families.items()))
+
+
+def _family_index(family: str, classes: Sequence[type[Op]]) -> str:
+    rows = [f"| `{cls.names[0]}` | {_cell(operation_pages.summary(cls))} |" for cls in classes]
+    return "\n".join([f"## [{family}]({family}.md)", "", "| operation | |", "|---|---|", *rows])
+
+
+def family_page(family: str) -> str:
+    head = (
+        f"# Operators: {family}\n\n[All families](README.md). Shapes are in the author's order, `*` stands for frames."
+    )
+    return _page(head, map(operation_pages.section, operation_pages.families()[family]))
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "diagnostics.md": diagnostics,
+    "configuration.md": configuration,
+    "operators/README.md": operators,
+    **{f"operators/{family}.md": partial(family_page, family) for family in operation_pages.families()},
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text(page(), "utf-8")

@@ -76,6 +76,10 @@ def _words(command: str) -> Sequence[str]:
             from graphc.cli.help import known_names
 
             return known_names()
+        case "ops":
+            from graphc.cli import ops
+
+            return ops.known_names()
         case "completion":
             return tuple(_SHELLS)
         case _:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import inspect
-import re
 import textwrap
 from collections.abc import Callable, Iterator
-from enum import Enum
-from typing import Any
 
-import graphc.ops  # noqa: F401  (fills the registry)
-from graphc.cli import library_pages
+from graphc.cli import library_pages, operation_pages
 from graphc.cli.arguments import Parser, bare_parser
+from graphc.cli.operation_pages import in_words
 from graphc.config.schema import SECTIONS, Key, Support
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from graphc.ir import Op
 from graphc.ir.node import registered_names
 from graphc.network.operations import UNSUPPORTED
 from graphc.network.special import network_operator
@@ -93,42 +87,9 @@ def _functions(name: str) -> Iterator[str]:
 def _operations(name: str) -> Iterator[str]:
     cls = network_operator(name)
     if cls is not None and cls.names:
-        yield operation_page(cls)
+        yield operation_pages.page(cls)
     elif reason := {n.lower(): why for n, why in UNSUPPORTED.items()}.get(name.lower()):
         yield f"{name}: an operation of CNTK that is not supported: {reason}"
-
-
-def operation_page(cls: type[Op]) -> str:
-    """The manual page of an operation: its docstring between its form and its attributes."""
-    operands = list(cls.operands)
-    least, most = cls.arity
-    shown = [o if i < max(least, 1) else f"[{o}]" for i, o in enumerate(operands)]
-    form = f"{cls.names[0]} ({', '.join(shown)}{', …' if most is None else ''})"
-    lines = [f"operation {form if operands else cls.names[0]}"]
-    if cls.names[1:]:
-        lines.append(f"  also called {', '.join(cls.names[1:])}")
-    text = re.sub(r"``?([^`]+)``?", r"\1", inspect.getdoc(cls) or "")
-    lines += [f"  {line}".rstrip() for line in text.splitlines()]
-    attributes = [f"    {line}" for line in _attributes(cls)]
-    return "\n".join([*lines, *(["  attributes:", *attributes] if attributes else [])])
-
-
-def _attributes(cls: type[Op]) -> Iterator[str]:
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
-    for field, author in cls.attribute_names().items():
-        default = fields[field].default
-        kind = _kind_in_words(str(fields[field].type))
-        yield f"{author}: {kind}" + ("" if default is dataclasses.MISSING else f", default {_value(default)}")
-
-
-def _kind_in_words(annotation: str) -> str:
-    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "text", "Shape": "shape"}
-    kinds |= {
-        "tuple[int, ...]": "integers",
-        "tuple[float, ...]": "numbers",
-        "tuple[bool, ...]": "true or false, several",
-    }
-    return kinds.get(annotation.removesuffix(" | None"), annotation)
 
 
 # --- sections and keys
@@ -192,7 +153,7 @@ def default_of(key: Key) -> str:
     """A key's default as an author writes it, or that it has none."""
     if key.default is REQUIRED:
         return "required"
-    return "no default" if key.default is None else _value(key.default)
+    return "no default" if key.default is None else in_words(key.default)
 
 
 def title(kind: str) -> str:
@@ -200,22 +161,3 @@ def title(kind: str) -> str:
     if kind == "root":
         return "the root"
     return f"{kind} commands" if kind in ("train", "test", "write") else f"{kind} sections"
-
-
-def _value(value: Any) -> str:
-    """A default as an author writes it."""
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return f"{value:g}"
-        case tuple():
-            return ":".join(map(_value, value)) or "none"
-        case Enum():
-            return str(value.value)
-        case "" | " ":
-            return f'"{value}"'
-        case _:
-            return str(value)

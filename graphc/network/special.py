@@ -12,7 +12,10 @@ from graphc.ops.rules import broadcast, offer_others
 
 @dataclass(frozen=True)
 class AxisSource(Op):
-    """``DynamicAxis()``: a dynamic axis of its own, for inputs to name. It has no value."""
+    """A dynamic axis of its own, for inputs to name: its name is the node's. It has no value.
+
+    Example: ``DynamicAxis () = [1 x node]``
+    """
 
     names: ClassVar = ("DynamicAxis",)
     family: ClassVar = "sources"
@@ -59,19 +62,26 @@ class Delay(Op):
 
 @dataclass(frozen=True)
 class PastValue(Delay):
-    """The value ``timeStep`` frames ago."""
+    """The value ``timeStep`` frames ago.
+
+    Example: ``PastValue ([2 x *], timeStep=2) = [2 x *]``
+    """
 
     names: ClassVar = ("PastValue", "Delay")
 
 
 @dataclass(frozen=True)
 class FutureValue(Delay):
-    """The value ``timeStep`` frames ahead."""
+    """The value ``timeStep`` frames ahead.
+
+    Example: ``FutureValue ([2 x *]) = [2 x *]``
+    """
 
     names: ClassVar = ("FutureValue",)
 
 
-_SPECIAL: dict[str, type[Op]] = {n.lower(): c for c in (AxisSource, PastValue, FutureValue) for n in c.names}
+NETWORK_OPERATIONS: tuple[type[Op], ...] = (AxisSource, PastValue, FutureValue)
+_SPECIAL: dict[str, type[Op]] = {n.lower(): c for c in NETWORK_OPERATIONS for n in c.names}
 
 
 def network_operator(name: str) -> type[Op] | None:
