@@ -148,14 +148,16 @@ class Model:
 
     def _require(self, values: Mapping[str, Array]) -> None:
         for node in self.network:
-            if not isinstance(node.op, LearnableParameter) or node.type is None:
+            is_given = node.is_statistic and node.name in values
+            if not (isinstance(node.op, LearnableParameter) or is_given) or node.type is None:
                 continue
             wanted = array_shape(node.type)
             found = values[node.name].shape if node.name in values else None
             if found != wanted:
-                message = f"the parameter {node.name} is missing"
+                kind = "statistic" if node.is_statistic else "parameter"
+                message = f"the {kind} {node.name} is missing"
                 if found is not None:
-                    message = f"the parameter {node.name} has shape {found}, expected {wanted}"
+                    message = f"the {kind} {node.name} has shape {found}, expected {wanted}"
                 raise DiagnosticError(Diagnostic("GC0706", message, node.span))
 
 

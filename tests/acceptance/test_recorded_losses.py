@@ -75,6 +75,14 @@ RECORDED = (
 )
 
 
+# a recurrent network, which is not lowered yet (GC0408)
+NOT_RUN = {f"{TESTS}/Text/SequenceClassification/baseline.{device}.txt" for device in ("cpu", "gpu")}
+
+
+def test_no_recorded_run_is_left_out(vectors):
+    assert {case["baseline_file"] for case in vectors["acceptance"]} == {r.baseline for r in RECORDED} | NOT_RUN
+
+
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda r: r.log.removesuffix(".txt"))
 def test_losses_of_recorded_runs(recorded, cntk_tree, run_cntk, vectors):
     run = run_recorded(recorded, cntk_tree, run_cntk)
