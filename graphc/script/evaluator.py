@@ -61,8 +61,8 @@ class Limits:
     calls: int = 50_000
     depth: int = 500_000
     elements: int = 1_000_000
-    # between one node and the next; half a second's work, and real models need a few hundred
-    idle_calls: int = 100_000
+    # between one node and the next; real models need a few hundred
+    idle_calls: int = 60_000
     seconds: float | None = None
 
 
