@@ -89,7 +89,7 @@ CODES: dict[str, str] = {
     "GC0503": "configuration value out of its range",
     "GC0504": "settings that exclude each other",
     "GC0505": "outdated or malformed section",
-    "GC0506": "unknown command section",
+    "GC0506": "unknown section",
     "GC0507": "unknown action",
     "GC0520": "key that is probably misspelt",
     "GC0521": "key without effect yet",
