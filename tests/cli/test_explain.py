@@ -74,8 +74,8 @@ def test_an_explanation_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
         "A record defines the same name twice. Members have no order, so there is no first and second value.\n\n"
         "    a = 1\n    a = 2\n\n"
         "Remove or rename one of them. Included files count as part of the record.\n\n"
-        "In NDL every variable is assigned once and every macro defined once, whatever the case of their names, and none "
-        "may have\nthe name of a function, long or short (`Scale`, `Const`).\n"
+        "In NDL every variable is assigned once and every macro defined once, whatever the case of their names, "
+        "and none may have\nthe name of a function, long or short (`Scale`, `Const`).\n"
     )
 
 
