@@ -1,7 +1,7 @@
 # One command runs every check: make check
 PYTHON ?= python3
 
-.PHONY: check test lint types slow bench
+.PHONY: check test lint types slow bench docs
 
 check: lint types test
 
@@ -22,3 +22,8 @@ slow:
 bench:
 	$(PYTHON) -m benchmarks.digits
 	$(PYTHON) -m benchmarks.check
+	$(PYTHON) -m benchmarks.depth
+
+# the pages that say what the code says
+docs:
+	$(PYTHON) -m docs.generate

@@ -1,4 +1,4 @@
-"""Forms of a 3×3 convolution, forward and backward: where the choices of backends/xla/convolution.py come from.
+"""A 3×3 convolution and its gradients with and without XLA's YNN fusions: why backends/xla/options.py has them.
 
     python -m benchmarks.convolution
 
@@ -30,7 +30,7 @@ SHAPES = (
     (64, 16, 16, 32, 32),
     (64, 32, 32, 16, 16),
 )
-FORMS: dict[str, Callable[..., Any]] = {"convolution": convolution._convolved, "rows": convolution._as_rows}
+FORMS: dict[str, Callable[..., Any]] = {"convolution": convolution.convolved, "rows": convolution.as_rows}
 OPTIONS: dict[str, dict[str, str] | None] = {"": None, " no YNN": {"xla_cpu_experimental_ynn_fusion_type": ""}}
 
 
@@ -39,7 +39,7 @@ def program(form: Callable[..., Any], shape: tuple[int, ...], options: dict[str,
     axes = [AxisGeometry(n, 3, 1, 1, 1, 1, n) for n in (height, width)]
 
     def run(x: Any, kernel: Any, g: Any) -> Any:
-        y, pull = jax.vjp(lambda x, kernel: form(x, kernel, axes), x, kernel)
+        y, pull = jax.vjp(lambda x, kernel: form(x, kernel, axes, 1), x, kernel)
         dx, dkernel = pull(g)
         return (y, dkernel) if channels <= 3 else (y, dkernel, dx)  # nobody asks for the gradient of an input image
 

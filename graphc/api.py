@@ -16,6 +16,7 @@ import numpy.typing as npt
 from graphc.actions.check import Check, check
 from graphc.actions.events import Criterion, EpochFinished, Event, FinalResults, ModelSaved, NothingToDo, Written
 from graphc.backend import Backend, Environment, Function, load
+from graphc.cli.languages import language_of
 from graphc.config.experiment import read_experiment
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText, did_you_mean
 from graphc.ir import Graph
@@ -31,6 +32,7 @@ from graphc.syntax.configuration import (
     configuration_from_text,
     default_presets,
     load_configuration,
+    read_source,
 )
 
 Array = npt.NDArray[Any]
@@ -146,29 +148,32 @@ class Model:
 
     def _require(self, values: Mapping[str, Array]) -> None:
         for node in self.network:
-            if not isinstance(node.op, LearnableParameter) or node.type is None:
+            is_given = node.is_statistic and node.name in values
+            if not (isinstance(node.op, LearnableParameter) or is_given) or node.type is None:
                 continue
             wanted = array_shape(node.type)
             found = values[node.name].shape if node.name in values else None
             if found != wanted:
-                message = f"the parameter {node.name} is missing"
+                kind = "statistic" if node.is_statistic else "parameter"
+                message = f"the {kind} {node.name} is missing"
                 if found is not None:
-                    message = f"the parameter {node.name} has shape {found}, expected {wanted}"
+                    message = f"the {kind} {node.name} has shape {found}, expected {wanted}"
                 raise DiagnosticError(Diagnostic("GC0706", message, node.span))
 
 
 def compile(
     model: str | os.PathLike[str], *overrides: str, section: str | None = None, precision: str = "float"
 ) -> Model:
-    """The network of a configuration file, a configuration's text, or a BrainScript text.
+    """The network of a configuration or of BrainScript, each a file or a text.
 
     A string with a line break or a leading bracket is text, everything else a path. BrainScript is ``{…}``, ``[…]`` or
     ``(…)``; ``precision`` applies to it alone. ``overrides`` are ``key=value`` arguments as on the command line;
     ``section`` chooses among several commands with a network, otherwise the first is taken. Raises `DiagnosticError`
     with everything that is wrong.
     """
-    if isinstance(model, str) and model.lstrip()[:1] in ("{", "[", "("):
-        return Model(_from_script(SourceText.from_string(model), precision))
+    script = _script(model)
+    if script is not None:
+        return Model(_from_script(script, precision))
     result = check(_configuration(model, overrides), _print)
     result.found.raise_errors()
     chosen = [c for c in result.networks if section is None or c.section.lower() == section.lower()]
@@ -233,6 +238,15 @@ class _Results:
     def _add(self, section: str, criteria: Sequence[Criterion]) -> None:
         samples = criteria[0].samples if criteria else 0
         self.found[section] = CommandResult(section, {c.name: c.value for c in criteria}, samples)
+
+
+def _script(model: str | os.PathLike[str]) -> SourceText | None:
+    """The text or file, if it is BrainScript."""
+    if isinstance(model, str) and (model.lstrip()[:1] in ("{", "[", "(") or "\n" in model):
+        text = SourceText.from_string(model)
+    else:
+        text = SourceText.of(read_source(Path(model)))
+    return text if language_of(text.text) == "bs" else None
 
 
 def _configuration(model: str | os.PathLike[str], overrides: Sequence[str]) -> ConfigurationRecord:

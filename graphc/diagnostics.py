@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -46,6 +46,7 @@ CODES: dict[str, str] = {
     "GC0160": "duplicate member definition",
     "GC0161": "included file not found or not readable",
     "GC0162": "cyclic include",
+    "GC0170": "malformed statement of a script of edits",
     "GC0201": "shapes do not fit",
     "GC0202": "dimension that cannot be inferred",
     "GC0301": "unknown identifier",
@@ -79,12 +80,16 @@ CODES: dict[str, str] = {
     "GC0415": "no criterion to train or node to evaluate",
     "GC0416": "node that is no scalar cannot be scored",
     "GC0417": "model that cannot be loaded, cloned or edited like this",
+    "GC0430": "unknown editing command",
+    "GC0431": "model name that is unknown or used twice",
+    "GC0432": "wrong arguments of an editing command",
+    "GC0433": "edit that the model does not allow",
     "GC0501": "required parameter missing",
     "GC0502": "configuration value of the wrong type",
     "GC0503": "configuration value out of its range",
     "GC0504": "settings that exclude each other",
     "GC0505": "outdated or malformed section",
-    "GC0506": "unknown command section",
+    "GC0506": "unknown section",
     "GC0507": "unknown action",
     "GC0520": "key that is probably misspelt",
     "GC0521": "key without effect yet",
@@ -241,6 +246,10 @@ class SourceText:
         return SourceText(tuple(self._cut(start, stop)))
 
     def _cut(self, start: int, stop: int) -> Iterator[Piece]:
+        if len(self.pieces) == 1:  # as nearly always
+            if stop > start:
+                yield Piece(self.pieces[0].file, self.pieces[0].offset + start, stop - start)
+            return
         index = max(bisect.bisect_right(self._starts, start) - 1, 0)
         while index < len(self.pieces) and self._starts[index] < stop:
             piece, at = self.pieces[index], self._starts[index]
@@ -301,6 +310,16 @@ class Diagnostic:
     labels: tuple[Label, ...] = ()
     hint: str | None = None
     severity: Severity = Severity.ERROR
+    # diagnostics of one cause are one: the first in the text, and labels for the places of the others
+    cause: tuple[Hashable, ...] = field(default=(), compare=False, repr=False)
+
+    def joined(self, other: Diagnostic) -> Diagnostic:
+        """This one and another of the same cause."""
+        first, second = (other, self) if _precedes(other.span, self.span) else (self, other)
+        seen = {first.span, *(label.span for label in first.labels)}
+        more = [label for label in second.labels if label.message.startswith(_ALSO)]
+        new = [x for x in (Label(f"{_ALSO} {second.message}", second.span), *more) if x.span and x.span not in seen]
+        return replace(first, labels=(*first.labels, *new)[: max(len(first.labels), _MOST_LABELS)])
 
     def render(self) -> str:
         """Several lines: message, place, the source line with carets, labels and hint; no final newline."""
@@ -327,6 +346,14 @@ class Diagnostic:
             entry["hint"] = self.hint
         entry["related"] = [{"message": label.message, **_place(label.span, end=False)} for label in self.labels]
         return entry
+
+
+_ALSO = "also:"
+_MOST_LABELS = 6
+
+
+def _precedes(span: Span | None, other: Span | None) -> bool:
+    return span is not None and other is not None and span.file is other.file and span.start < other.start
 
 
 def _excerpt(span: Span, gutter: str) -> Iterator[str]:
@@ -392,14 +419,21 @@ class Diagnostics:
     """Collects what was found, errors and warnings, each once."""
 
     def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
-        self._found = dict.fromkeys(found)
+        self._found: dict[Diagnostic, None] = {}
+        self._causes: dict[tuple[Hashable, ...], Diagnostic] = {}
+        self.extend(found)
 
     @property
     def found(self) -> list[Diagnostic]:
         return list(self._found)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        self._found.setdefault(diagnostic)
+        before = self._causes.setdefault(diagnostic.cause, diagnostic) if diagnostic.cause else diagnostic
+        if before == diagnostic:
+            self._found.setdefault(diagnostic)
+            return
+        joined = self._causes[diagnostic.cause] = before.joined(diagnostic)
+        self._found = {joined if d == before else d: None for d in self._found}
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
@@ -426,19 +460,50 @@ class Diagnostics:
             raise DiagnosticError(*self.errors)
 
 
+# Nobody misspells longer ones, and the time to compare them grows with the square.
+_LONGEST_WORD = 100
+
+
 def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
-    import difflib  # costs 5 ms, and only the unlucky pay
-
+    if len(word) > _LONGEST_WORD:
+        return None
     word = word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(candidate.lower(), candidate)
-    # Two letters the wrong way round are half of a short word, so the ratio misses them.
-    letters = sorted(word)
-    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
+    # a slip in every third letter is still a slip; words of one and two letters are too easily another
+    most = len(word) // 3
+    near = [(slips(word, c, most), c[:1] != word[:1], c) for c in folded] if most else []
+    # of equally near ones the first: the innermost scope's
+    best = min(near, key=lambda found: found[:2], default=(most + 1, False, ""))
+    if best[0] <= most and best[2]:
+        return folded[best[2]]
+    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == sorted(word)]
+    # not slips, but a word that is left out: learningRate for learningRatesPerSample
+    import difflib  # costs 5 ms, and only the unlucky pay
+
     found = swapped or difflib.get_close_matches(word, folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
+
+
+def slips(word: str, other: str, most: int) -> int:
+    """Letters lost, added, replaced or swapped with their neighbour between two words; ``most + 1`` if more."""
+    if abs(len(word) - len(other)) > most or len(set(word) ^ set(other)) > 2 * most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, letter in enumerate(word, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == wanted:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most and min(last) > most:
+            return most + 1
+        before, last = last, row
+    return min(last[-1], most + 1)
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:

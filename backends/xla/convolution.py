@@ -1,39 +1,50 @@
-"""Convolution: channels last, kernels as (height, width, in, out), in the form that measured fastest."""
+"""Convolution: channels last, kernels as (height, width, in, out); value and gradients each in their fastest form."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
-from graphc.backends.xla.lowering import lowers_values
+from graphc.backends.xla import forms
+from graphc.backends.xla.lowering import full_precision, lowers_values
 from graphc.backends.xla.values import Value
 from graphc.ir import Context
 from graphc.ops.convolution import Convolution
 from graphc.ops.geometry import AxisGeometry
 
-# On CPUs, up to so many numbers under a window the windows are laid out as rows of one matrix product: 1.3 to 1.8
-# times faster forward and backward for images of 1 to 3 channels, slower for more (benchmarks/convolution.py).
-MOST_WINDOW_NUMBERS_AS_ROWS = 27
+Axes = Sequence[AxisGeometry]
+# (images, kernels, axes, groups) → images
+Form = Callable[[Any, Any, Axes, int], Any]
+
+# Forms that spell out kernel elements or groups make programs that grow with their number.
+_MOST_SHIFTS = 64
+_MOST_SPLITS = 32
+# a kernel filled up with zeros multiplies so many times more
+_MOST_GROUPS_FILLED = 8
 
 
 @lowers_values(Convolution)
 def convolution(op: Convolution, c: Context, weights: Value, image: Value) -> Value:
     *spatial, channels = op.geometry(c.operands[1])
-    if image.type.axis is None or weights.type.axis is not None or not spatial or not _is_whole(channels):
+    is_whole = op.groups > 1 or _is_whole(channels)
+    if image.type.axis is None or weights.type.axis is not None or not spatial or not is_whole:
         return Value(c.result, op.evaluate(c, weights.array, image.dense))
     axes = tuple(reversed(spatial))
     if weights.kept is not None:
-        return Value(c.result, channels_last=_forward(image.channels_last, weights.kept, axes))
+        return Value(c.result, channels_last=convolve(image.channels_last, weights.kept, axes, op.groups))
     # the memory of the weights is the kernels', whatever shape they were declared with
     kernel = weights.array.reshape(tuple(reversed(op.kernel_shape(c.operands[1]))))
     if op.transpose:
         return Value(c.result, channels_last=_transposed(image.channels_last, kernel, axes))
-    return Value(c.result, channels_last=_forward(image.channels_last, jnp.moveaxis(kernel, (1, 0), (-2, -1)), axes))
+    kernel = jnp.moveaxis(kernel, (1, 0), (-2, -1))
+    return Value(c.result, channels_last=convolve(image.channels_last, kernel, axes, op.groups))
 
 
 def _is_whole(channels: AxisGeometry) -> bool:
@@ -41,16 +52,101 @@ def _is_whole(channels: AxisGeometry) -> bool:
     return channels.kernel == channels.size and channels.windows == 1 and channels.low == 0
 
 
-def _forward(x: Any, kernel: Any, axes: Sequence[AxisGeometry]) -> Any:
-    numbers = math.prod(a.kernel for a in axes) * x.shape[-1]
-    if numbers > MOST_WINDOW_NUMBERS_AS_ROWS:
-        return _convolved(x, kernel, axes)
-    return lax.platform_dependent(
-        x, kernel, cpu=lambda x, k: _as_rows(x, k, axes), default=lambda x, k: _convolved(x, k, axes)
-    )
+def convolve(x: Any, kernel: Any, axes: Axes, groups: int = 1) -> Any:
+    """Images under kernels; value, gradient of the images and gradient of the kernels each in a form of its own.
+
+    A convolution is linear in either operand, so that the gradient of any form is that of all.
+    """
+    known, choices = facts(x, kernel, axes, groups), available(kernel, groups)
+
+    @jax.custom_vjp
+    def call(x: Any, kernel: Any) -> Any:
+        value = {name: partial(of_value, form, axes, groups) for name, form in choices.items()}
+        return forms.apply("convolution", "value", known, value, x, kernel)
+
+    def call_forward(x: Any, kernel: Any) -> Any:
+        return call(x, kernel), (x, kernel)
+
+    def call_backward(saved: Any, g: Any) -> Any:
+        with full_precision():
+            return tuple(
+                forms.apply("convolution", part, known, adjoints(part, choices, axes, groups), *saved, g)
+                for part in GRADIENTS
+            )
+
+    call.defvjp(call_forward, call_backward)
+    return call(x, kernel)
 
 
-def _convolved(x: Any, kernel: Any, axes: Sequence[AxisGeometry]) -> Any:
+def of_value(form: Form, axes: Axes, groups: int, x: Any, kernel: Any) -> Any:
+    """The images under the kernels."""
+    return form(x, kernel, axes, groups)
+
+
+def of_images(form: Form, axes: Axes, groups: int, x: Any, kernel: Any, g: Any) -> Any:
+    """Gradient of the images."""
+    return jax.vjp(lambda x: form(x, kernel, axes, groups), x)[1](g)[0]
+
+
+def of_kernels(form: Form, axes: Axes, groups: int, x: Any, kernel: Any, g: Any) -> Any:
+    """Gradient of the kernels."""
+    return jax.vjp(lambda kernel: form(x, kernel, axes, groups), kernel)[1](g)[0]
+
+
+GRADIENTS: Mapping[str, Callable[..., Any]] = {"of images": of_images, "of kernels": of_kernels}
+
+
+def adjoints(part: str, choices: Mapping[str, Form], axes: Axes, groups: int) -> forms.Forms:
+    """The forms of a gradient: those of the value, transposed, and one of its own."""
+    found: dict[str, Callable[..., Any]] = {n: partial(GRADIENTS[part], f, axes, groups) for n, f in choices.items()}
+    if part == "of kernels" and "shifts" in choices:
+        found["sums"] = partial(of_kernels_by_sums, axes, groups)
+    return found
+
+
+def of_kernels_by_sums(axes: Axes, groups: int, x: Any, kernel: Any, g: Any) -> Any:
+    """Gradient of the kernels where a group is one channel; the sums over windows are products with a row of ones.
+
+    XLA's CPU compiler makes slow loops of reductions that leave the last axis.
+    """
+    maps = kernel.shape[-1]
+    ones = jnp.ones((1, math.prod(g.shape[:-1])), g.dtype)
+    parts = [ones @ (_of_maps(part, maps, groups) * g).reshape(-1, maps) for _, part in _shifts(x, axes)]
+    return jnp.concatenate(parts).reshape(kernel.shape)
+
+
+def facts(x: Any, kernel: Any, axes: Axes, groups: int) -> forms.Facts:
+    """What a convolution is to the table of measurements: not the number of frames, which may not be known."""
+    each, maps = kernel.shape[-2:]
+    return {
+        "kind": "plain" if groups == 1 else "depthwise" if each == 1 else "grouped",
+        "groups": groups,
+        "channels a group": each,
+        "maps a group": maps // groups,
+        "kernel": math.prod(a.kernel for a in axes),
+        "windows": math.prod(a.windows for a in axes),
+        "stride": max(a.stride for a in axes),
+    }
+
+
+def available(kernel: Any, groups: int) -> Mapping[str, Form]:
+    """The forms that suit a kernel, the plain one first."""
+    shifts, each = math.prod(kernel.shape[:-2]), kernel.shape[-2]
+    found: dict[str, Form] = {"convolution": convolved}
+    if shifts <= _MOST_SHIFTS:
+        if groups == 1:
+            found["rows"] = as_rows
+        if each == 1:
+            found["shifts"] = shifted
+    if 1 < groups <= _MOST_SPLITS:
+        found["split"] = split
+    if 1 < groups <= _MOST_GROUPS_FILLED:
+        found["filled"] = filled
+    return found
+
+
+def convolved(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
+    """XLA's own convolution."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -58,27 +154,58 @@ def _convolved(x: Any, kernel: Any, axes: Sequence[AxisGeometry]) -> Any:
         [(a.low, a.high) for a in axes],
         rhs_dilation=[a.dilation for a in axes],
         dimension_numbers=_dimension_numbers(len(axes)),
+        feature_group_count=groups,
         precision=lax.Precision.HIGHEST,
     )
 
 
-def _as_rows(x: Any, kernel: Any, axes: Sequence[AxisGeometry]) -> Any:
-    """The convolution as one matrix product, its left operand a row a window."""
-    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((a.low, a.high, 0) for a in axes), (0, 0, 0)])
-    parts = []
-    for offsets in itertools.product(*(range(a.kernel) for a in axes)):
-        starts = [j * a.dilation for j, a in zip(offsets, axes, strict=True)]
-        index = [
-            slice(start, start + (a.windows - 1) * a.stride + 1, a.stride)
-            for start, a in zip(starts, axes, strict=True)
-        ]
-        parts.append(padded[(slice(None), *index)])
-    rows = jnp.concatenate(parts, axis=-1)
+def as_rows(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
+    """One matrix product, its left operand a row a window; without groups."""
+    assert groups == 1, groups
+    rows = jnp.concatenate([part for _, part in _shifts(x, axes)], axis=-1)
     y = rows.reshape(-1, rows.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
     return y.reshape(*rows.shape[:-1], kernel.shape[-1])
 
 
-def _transposed(x: Any, kernel: Any, axes: Sequence[AxisGeometry]) -> Any:
+def shifted(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
+    """The sum over kernel elements of the shifted images times that element; where a group is one channel."""
+    assert kernel.shape[-2] == 1, kernel.shape
+    maps = kernel.shape[-1]
+    total: Any = 0
+    for offset, part in _shifts(x, axes):
+        total = total + _of_maps(part, maps, groups) * kernel[offset][0]
+    return total
+
+
+def _of_maps(part: Any, maps: int, groups: int) -> Any:
+    """What each kernel sees where a group is one channel; ready to broadcast where there is one group."""
+    return jnp.repeat(part, maps // groups, axis=-1) if maps > groups > 1 else part
+
+
+def split(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
+    """A convolution for each group, behind one another."""
+    parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+    return jnp.concatenate([convolved(image, kernels, axes, 1) for image, kernels in parts], axis=-1)
+
+
+def filled(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
+    """One convolution without groups; the kernels are filled up with zeros for the channels of other groups."""
+    *spatial, each, maps = kernel.shape
+    own = jnp.eye(groups, dtype=kernel.dtype)[:, None, :, None]
+    full = kernel.reshape(*spatial, 1, each, groups, maps // groups) * own
+    return convolved(x, full.reshape(*spatial, groups * each, maps), axes, 1)
+
+
+def _shifts(x: Any, axes: Axes) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """For each element of the kernel, what it sees of the images in all windows."""
+    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((a.low, a.high, 0) for a in axes), (0, 0, 0)])
+    for offset in itertools.product(*(range(a.kernel) for a in axes)):
+        starts = [j * a.dilation for j, a in zip(offset, axes, strict=True)]
+        index = [slice(s, s + (a.windows - 1) * a.stride + 1, a.stride) for s, a in zip(starts, axes, strict=True)]
+        yield offset, padded[(slice(None), *index)]
+
+
+def _transposed(x: Any, kernel: Any, axes: Axes) -> Any:
     """The adjoint: the input spread by the stride, under the kernels turned round."""
     kernel = jnp.moveaxis(jnp.flip(kernel, tuple(range(2, kernel.ndim))), (0, 1), (-2, -1))
     return lax.conv_general_dilated(

@@ -1,4 +1,4 @@
-"""Criteria over classes: softmax fused with cross entropy, onehot labels as gathers, no `argmax`."""
+"""Criteria over classes: softmax fused with cross entropy, onehot labels as gathers, ranks by comparison."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from graphc.backends.xla.argmax import first_largest
 from graphc.backends.xla.lowering import lowers, with_pullback
 from graphc.backends.xla.values import densify
 from graphc.ir import Context, Storage, TensorType
@@ -68,10 +69,7 @@ def _label(labels: Any, type: TensorType) -> Any:
         return jnp.where(_is_class(labels, type.size)[:, 0], labels, 0)
     if type.storage is Storage.SPARSE:
         labels = densify(labels, type)
-    x = jnp.atleast_2d(flat(labels, type))
-    size = x.shape[-1]
-    largest = x == x.max(axis=-1, keepdims=True)
-    return jnp.minimum(jnp.where(largest, jnp.arange(size), size).min(axis=-1), size - 1)
+    return first_largest(jnp.atleast_2d(flat(labels, type)))
 
 
 def _is_class(labels: Any, scores: Any) -> Any:

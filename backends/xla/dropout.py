@@ -20,13 +20,16 @@ _LEVELS = 256
 def dropout(op: Dropout, c: Context, value: Value) -> Value:
     if not c.training or c.random is None or "dropout_rate" not in c.settings:
         return value
+    if not isinstance(c.random, CounterStream):
+        # a stream with an order of its own: that of the author's axes
+        return Value(c.result, op.evaluate(c, value.dense))
     # whatever form the value has: which element meets which random number does not matter
     if value.is_channels_last:
-        return Value(c.result, channels_last=_dropped(op.name, c, value.channels_last))
-    return Value(c.result, _dropped(op.name, c, value.dense))
+        return Value(c.result, channels_last=dropped(op.name, c, value.channels_last))
+    return Value(c.result, dropped(op.name, c, value.dense))
 
 
-def _dropped(name: str, c: Context, x: Any) -> Any:
+def dropped(name: str, c: Context, x: Any) -> Any:
     rate = jnp.asarray(c.settings["dropout_rate"], x.dtype)
     return jnp.where(_kept(name, c, x, rate), x / jnp.where(rate < 1, 1 - rate, 1), 0)
 

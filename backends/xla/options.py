@@ -17,19 +17,32 @@ from graphc.ir import Graph, Node
 
 # jaxlib 0.10 turns CPU convolutions into fusions that are up to twice as slow on images of this many positions and
 # more, but not on smaller ones (benchmarks/convolution.py).
-_LARGE_IMAGE = 256
+LARGE_IMAGE = 256
 _LARGE_CONVOLUTION = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+# programs that run once: compiled in a quarter of the time, for slower code
+_RUN_ONCE = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": "false"}
 
 
 def compiler_options(graph: Graph, target: str) -> Mapping[str, str]:
     """Options that measured better for this kind of graph, as far as the installed compiler knows them."""
     if target != "cpu" or not any(_is_large_convolution(node) for node in graph.nodes):
         return {}
+    return for_large_convolutions()
+
+
+def for_large_convolutions() -> Mapping[str, str]:
+    """Options for convolutions of images of `LARGE_IMAGE` positions and more on CPUs."""
     return {name: value for name, value in _LARGE_CONVOLUTION.items() if _is_known(name, value)}
 
 
+def options_to_run_once(target: str) -> Mapping[str, str]:
+    """Options for programs whose compilation takes longer than their work."""
+    return {name: value for name, value in _RUN_ONCE.items() if _is_known(name, value)} if target == "cpu" else {}
+
+
 def _is_large_convolution(node: Node) -> bool:
-    return node.op.family == "convolution" and math.prod(node.type.dims[:-1]) >= _LARGE_IMAGE
+    return node.op.family == "convolution" and math.prod(node.type.dims[:-1]) >= LARGE_IMAGE
 
 
 @cache

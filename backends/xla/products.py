@@ -12,6 +12,7 @@ from graphc.backends.xla.values import Value
 from graphc.ir import Context, Storage
 from graphc.ir.layout import array_shape
 from graphc.ops.products import QuantizedTimes, Times, TransposeTimes
+from graphc.ops.tables import LookupTable
 
 
 @lowers_values(Times, QuantizedTimes)
@@ -37,6 +38,15 @@ def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -
     if a.axis is not None:
         return Value(c.result, op.evaluate(c, left.array, right.dense))
     return _product(c, left.array.reshape(-1, a.dims[0]).T, None, right)
+
+
+@lowers_values(LookupTable)
+def lookup_table(op: LookupTable, c: Context, table: Value, chosen: Value) -> Value:
+    width, entries = table.type.dim(1), table.type.dim(2)
+    matrix = table.array.reshape(_known(entries), _known(width))
+    if chosen.type.size == entries:
+        return _product(c, matrix, None, chosen)
+    return Value(c.result, op.evaluate(c, matrix, chosen.dense))
 
 
 def _product(c: Context, matrix: Any, x: Any, right: Value) -> Value:

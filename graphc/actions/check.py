@@ -12,24 +12,32 @@ from graphc.config.commands import (
     Command,
     DumpCommand,
     EditCommand,
+    NetworkCommand,
     NetworkSource,
     OtherCommand,
     RunnableCommand,
+    ScriptCommand,
     TestCommand,
     TrainCommand,
     WriteCommand,
     read_network_source,
     readers_of,
 )
+from graphc.config.edit_script import macro_texts, script_text
 from graphc.config.experiment import CommandSection, read_experiment
-from graphc.config.reading import as_warnings, is_undefined
+from graphc.config.ndl import ndl_of_file
+from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
-from graphc.network.build import build_network, check_definitions
-from graphc.network.explain import uncomputed, unlowered_recurrence
+from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
+from graphc.network.explain import uncomputed
+from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
+from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
+from graphc.syntax.configuration_text import strip_comments
+from graphc.syntax.mel import read_script
 
 Write = Callable[[str], None]
 
@@ -80,14 +88,20 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
     result.found.extend(root.context.diagnostics.found)
-    return result
+    return replace(result, found=_without_echoes(result.found))
+
+
+def _without_echoes(found: Diagnostics) -> Diagnostics:
+    """Without the warnings about places that errors tell as well."""
+    errors = {d.span for d in found.errors}
+    return Diagnostics(d for d in found.found if d.severity is Severity.ERROR or d.span not in errors)
 
 
 def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
     """Check a file that is BrainScript by itself: a network, or definitions that others use."""
     result = Check()
     text = SourceText.of(file)
-    if file.text.lstrip()[:1] in ("{", "[", "("):
+    if without_preamble(text).text[:1] in ("{", "[", "("):
         session = Session(files_required=False, write=write)
         network = result.found.keep(lambda: build_network(text, session=session, diagnostics=result.found))
         if network is not None:
@@ -95,6 +109,42 @@ def check_script(file: SourceFile, write: Write = lambda line: None) -> Check:
             result.networks.append(CheckedNetwork(file.name, text, network))
     else:
         result.found.keep(lambda: result.found.extend(check_definitions(text)))
+    return result
+
+
+def check_description(file: SourceFile, settings: ConfigurationRecord) -> Check:
+    """Check a file in the network description language: a network, or macros that others use.
+
+    ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros`` and ``precision``.
+    """
+    result = Check()
+    session = Session(files_required=False)
+
+    def build() -> Network:
+        element = ELEMENTS[read_section(settings, "root").values["precision"]]
+        return build_ndl_network(ndl_of_file(file, settings), element, session=session, diagnostics=result.found)
+
+    network = result.found.keep(build)
+    if network is not None and len(network):
+        result.found.extend(_cannot_run(network))
+        result.networks.append(CheckedNetwork(file.name, None, network))
+    return result
+
+
+def check_edits(file: SourceFile, settings: ConfigurationRecord) -> Check:
+    """Check a script of edits (MEL), on the models that it loads where they are there.
+
+    ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros``. Without all of the values only the
+    commands themselves are checked.
+    """
+    result, text = Check(), strip_comments(SourceText.of(file))
+    session = Session(files_required=False)
+    try:
+        run_script(settings.substitute(text), session, result.found, None, macro_texts(settings))
+    except DiagnosticError as error:
+        if not is_undefined(error):
+            raise
+        check_commands(read_script(text, result.found), result.found)
     return result
 
 
@@ -106,6 +156,8 @@ def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command |
             found.extend(error.diagnostics)
             return ()
         found.extend(as_warnings(error))
+    if section.record.has("editPath"):
+        return ()
     source = found.keep(lambda: read_network_source(section.record))
     return () if source is None else (_OpenCommand(section.name, source),)
 
@@ -116,10 +168,14 @@ class _Checker:
         self._commands = commands
         self._result = result
         self._built: dict[int, Network] = {}
+        self._edited: dict[Path, Network] = {}
 
     def check(self, command: Command | _OpenCommand) -> None:
         if isinstance(command, OtherCommand):
             self._result.found.add(command.diagnostic(Severity.WARNING))
+            return
+        if isinstance(command, ScriptCommand):
+            self._check_edits(command)
             return
         network = self._network(command)
         if network is None:
@@ -143,6 +199,21 @@ class _Checker:
             case _OpenCommand():
                 pass
 
+    def _check_edits(self, command: ScriptCommand) -> None:
+        found = self._result.found
+        try:
+            text = script_text(command)
+        except DiagnosticError as error:
+            if not is_undefined(error):
+                raise
+            found.extend(as_warnings(error))
+            return
+        element = ELEMENTS[self._networks.settings.precision]
+        for output in run_script(text, self._networks.session, found, element, macro_texts(command.record)):
+            if isinstance(output, SavedModel):
+                self._networks.session.promise(output.path, output.network)
+                self._edited[Path(output.path)] = output.network
+
     def _known(
         self, command: TestCommand | WriteCommand | DumpCommand, network: Network, names: Sequence[str], key: str
     ) -> list[str]:
@@ -155,16 +226,23 @@ class _Checker:
             sources = [node.inputs[0].name for node in network if node.is_statistic]
             match_streams(command.reader, wanted_inputs(inputs_below(network, sources)))
 
-    def _network(self, command: RunnableCommand | _OpenCommand) -> Network | None:
+    def _network(self, command: NetworkCommand | _OpenCommand) -> Network | None:
         source = command.network
         if source.builder is Builder.MODEL:
             return self._saved(source)
         network = self._networks.build(source, self._result.found)
-        self._built[id(command)] = network
+        trained = self._edited_start(command) or network
+        self._built[id(command)] = trained
         self._result.found.extend(_cannot_run(network))
         checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
         self._result.networks.append(checked)
-        return network
+        return trained
+
+    def _edited_start(self, command: NetworkCommand | _OpenCommand) -> Network | None:
+        """What training goes on from, where a script has saved it as the model of epoch 0."""
+        if not isinstance(command, TrainCommand) or not command.make_mode:
+            return None
+        return self._edited.get(Path(f"{command.model_path}.0"))
 
     def _saved(self, source: NetworkSource) -> Network | None:
         """The network of a model file: as its trainer builds it, where the configuration holds that."""
@@ -173,6 +251,8 @@ class _Checker:
         for other in self._commands:
             if isinstance(other, TrainCommand | EditCommand) and saves(other, path):
                 return self._built.get(id(other))  # none: its errors are reported already
+        if Path(path) in self._edited:
+            return self._edited[Path(path)]
         if not Path(path).exists():
             message = f"the model file {path} does not exist yet, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
@@ -180,10 +260,9 @@ class _Checker:
 
 
 def _cannot_run(network: Network) -> list[Diagnostic]:
-    """Warnings of operators that the network can hold and no backend can compute: delays, and those without a value."""
-    delay = None
-    found = [unlowered_recurrence(delay) if delay is not None else None, uncomputed(network)]
-    return [replace(d, severity=Severity.WARNING) for d in found if d is not None]
+    """Warnings of operators that the network can hold and no backend can compute."""
+    found = uncomputed(network)
+    return [] if found is None else [replace(found, severity=Severity.WARNING)]
 
 
 def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:

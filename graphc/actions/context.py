@@ -13,6 +13,7 @@ from graphc.config.experiment import Experiment, RootSettings
 from graphc.diagnostics import Diagnostic, Diagnostics, Span
 from graphc.network.network import Network
 from graphc.network.session import Session
+from graphc.train.xorwow import DeviceFills
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class RunContext:
     output: TextIO
     options: RunOptions = RunOptions()
     networks: Networks = field(init=False)
+    # the numbers that a GPU's generator has drawn for the commands so far
+    device_fills: DeviceFills = field(default_factory=DeviceFills, init=False)
     _told: int = 0
 
     def __post_init__(self) -> None:
@@ -56,11 +59,6 @@ class RunContext:
     @property
     def generator(self) -> str:
         return self.options.generator or self.settings.random_generator
-
-    @property
-    def gaussian(self) -> str:
-        """Whose normal numbers the generator of CNTK draws."""
-        return self.settings.gaussian_generator
 
     @property
     def seed(self) -> int:

@@ -36,6 +36,7 @@ class Epochs:
             learning_rate=sgd.learning_rate(epoch - 1),
             momentum_per_sample=sgd.momentum(epoch - 1),
             settings=_settings(sgd, epoch),
+            noise=sgd.gaussian_noise_inject_std.value(epoch - 1),
             seed=self.seed,
             epoch=epoch,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import cast
 
 from graphc.actions.context import RunContext
 from graphc.actions.networks import network_from_text
@@ -13,6 +14,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, placing, suggest
 from graphc.network.network import Network
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.train.checkpoint import load_model
+from graphc.train.initialise import CntkNumbers, Gaussian
 
 UntrainedCommand = TestCommand | WriteCommand | EditCommand | DumpCommand
 
@@ -22,7 +24,7 @@ def network_and_values(command: UntrainedCommand, context: RunContext) -> tuple[
     source = command.network
     if source.builder is not Builder.MODEL:
         network = context.build(command.name, source, command.trace_level)
-        return network, initial_values(network, context.seed, context.generator, context.gaussian)
+        return network, first_values(network, context)
     assert source.model_path is not None
     path = Path(source.model_path)
     if not path.exists():
@@ -30,6 +32,17 @@ def network_and_values(command: UntrainedCommand, context: RunContext) -> tuple[
     with placing(source.span):
         model = load_model(path)
     return network_from_text(model.network, model.values, path), dict(model.values)
+
+
+def first_values(network: Network, context: RunContext) -> Values:
+    """Values of a network that a builder describes, by the run's generator; raises `DiagnosticError`."""
+    settings = context.settings
+    numbers = CntkNumbers(
+        cast(Gaussian, settings.gaussian_generator),
+        context.device_fills if settings.init_device == "gpu" else None,
+        1 if settings.force_constant_random_seed else None,
+    )
+    return initial_values(network, context.seed, context.generator, numbers)
 
 
 def _missing(path: Path, command: UntrainedCommand, root: ConfigurationRecord) -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
+from graphc.config.ndl import read_ndl_network
 from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, Span, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span, did_you_mean
 from graphc.network.build import ELEMENTS, build_network
+from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network, NetworkNode, needed
 from graphc.network.session import Session
 from graphc.network.simple import build_simple_network
@@ -46,10 +49,10 @@ class Networks:
                     return self._simple(source, own)
                 case Builder.BRAINSCRIPT:
                     return self._script(source, own, trace_level)
-                case other:
-                    message = f"{other.value} is not implemented yet"
-                    hint = "use BrainScriptNetworkBuilder"
-                    raise DiagnosticError(Diagnostic("GC0522", message, source.span, hint=hint))
+                case Builder.NDL:
+                    return self._description(source, own)
+                case Builder.MODEL:
+                    raise AssertionError("a model file is loaded, not built")
         finally:
             found.extend(own.warnings)
 
@@ -70,6 +73,12 @@ class Networks:
         assert source.record is not None
         settings, spans = read_simple_network(source.record)
         return build_simple_network(settings, ELEMENTS[self.settings.precision], spans, source.span, found)
+
+    def _description(self, source: NetworkSource, found: Diagnostics) -> Network:
+        assert source.record is not None
+        script = read_ndl_network(source.record)
+        element = ELEMENTS[self.settings.precision]
+        return build_ndl_network(script, element, session=self.session, diagnostics=found)
 
 
 @dataclass
@@ -128,9 +137,19 @@ def criterion_of(network: Network, sgd: SGDSettings, span: Span | None) -> str:
         place = sgd.spans.get("trainCriterionNodeName", span)
         return _scalar(network, require_node(network, sgd.train_criterion_node_name, place), place)
     if not network.groups["criterion"]:
+        raise DiagnosticError(_no_criterion(network, span))
+    first = network.groups["criterion"][0]
+    return _scalar(network, first.name, network.listing(first, "criterion"))
+
+
+def _no_criterion(network: Network, span: Span | None) -> Diagnostic:
+    message = "the network has no criterion node to train"
+    misspelt = network.lookalikes.get("criterion")
+    if misspelt is None:
         hint = "list it in criterionNodes = (…) or give it tag = 'criterion'"
-        raise DiagnosticError(Diagnostic("GC0415", "the network has no criterion node to train", span, hint=hint))
-    return _scalar(network, network.groups["criterion"][0].name, network.groups["criterion"][0].span)
+        return Diagnostic("GC0415", message, span, hint=hint)
+    labels = (Label("this command trains it", span),)
+    return Diagnostic("GC0415", message, misspelt, labels, "did you mean criterionNodes?")
 
 
 def evaluations_of(network: Network, sgd: SGDSettings, span: Span | None) -> list[str]:
@@ -162,10 +181,16 @@ def known_nodes(network: Network, names: Iterable[str], span: Span | None, warni
     for name in names:
         node = network.get(name)
         if node is None:
-            warnings.add(unknown_node(network, name, span, Severity.WARNING))
+            warnings.add(unknown_node(network, name, _within(span, name), Severity.WARNING))
         elif node.name not in found:
             found.append(node.name)
     return found
+
+
+def _within(span: Span | None, name: str) -> Span | None:
+    """Where a name stands in the text of a list of names; all of it if it is spelt in another way there."""
+    found = span and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", span.text)
+    return Span(span.file, span.start + found.start(), span.start + found.end()) if span and found else span
 
 
 def unknown_node(network: Network, name: str, span: Span | None, severity: Severity) -> Diagnostic:

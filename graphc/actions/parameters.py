@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,12 @@ from graphc.ir.layout import array_shape
 from graphc.network.network import Network, NetworkNode
 from graphc.ops.sources import LearnableParameter
 from graphc.train.checkpoint import load_model
-from graphc.train.initialise import Gaussian, initialise
+from graphc.train.initialise import CURRENT, CntkNumbers, initialise
 
 Values = dict[str, npt.NDArray[Any]]
 
 
-def initial_values(network: Network, seed: int, generator: str, gaussian: str = "ziggurat") -> Values:
+def initial_values(network: Network, seed: int, generator: str, numbers: CntkNumbers = CURRENT) -> Values:
     """First values of every parameter of the network, constants and state included.
 
     Those of loaded parameters are read from their model files, with the statistics that were computed for these;
@@ -32,10 +32,9 @@ def initial_values(network: Network, seed: int, generator: str, gaussian: str = 
     while pending:
         # a copy is drawn under the name of its original, which may be there too: one of each name at a time
         batch = {_drawn_as(n): n for n in reversed(pending)}
-        roots = {name: replace(n.op, name=name)() for name, n in batch.items() if isinstance(n.op, LearnableParameter)}
-        values = initialise(
-            Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax", cast(Gaussian, gaussian)
-        )
+        # in their order, which numbers of a GPU depend on
+        roots = {_drawn_as(n): _as_drawn(n) for n in pending if batch[_drawn_as(n)] is n}
+        values = initialise(Graph(roots=roots), seed, "cntk" if generator == "cntk" else "jax", numbers)
         found |= {n.name: values[name] for name, n in batch.items()}
         pending = [n for n in pending if n is not batch[_drawn_as(n)]]
     return {n.name: found[n.name] for n in network if n.name in found}
@@ -43,6 +42,13 @@ def initial_values(network: Network, seed: int, generator: str, gaussian: str = 
 
 def _drawn_as(node: NetworkNode) -> str:
     return (node.original or node).name
+
+
+def _as_drawn(node: NetworkNode) -> Node:
+    """The parameter with the initializer of its original, whose values it starts with."""
+    op, original = node.op, (node.original or node).op
+    assert isinstance(op, LearnableParameter) and isinstance(original, LearnableParameter), node
+    return replace(op, name=_drawn_as(node), initializer=original.initializer)()
 
 
 def _stored_values(nodes: list[NetworkNode]) -> Values:

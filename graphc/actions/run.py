@@ -13,6 +13,7 @@ from typing import TextIO
 from graphc.actions.context import RunContext, RunOptions
 from graphc.actions.dump import dump
 from graphc.actions.edit import edit
+from graphc.actions.edit_script import run_edits
 from graphc.actions.events import CommandFinished, CommandStarted, Found, Noted, Observer, RunFinished, RunStarted
 from graphc.actions.test import test
 from graphc.actions.train import train
@@ -23,6 +24,7 @@ from graphc.config.commands import (
     EditCommand,
     OtherCommand,
     RunnableCommand,
+    ScriptCommand,
     TestCommand,
     TrainCommand,
     WriteCommand,
@@ -96,6 +98,8 @@ def _execute(command: RunnableCommand, context: RunContext) -> None:
             name, action = "write", write
         case EditCommand():
             name, action = "edit", edit
+        case ScriptCommand():
+            name, action = "edit", run_edits
         case DumpCommand():
             name, action = "dumpNode", dump
     context.observer.handle(CommandStarted(command.name, name, command.trace_level))

@@ -21,11 +21,13 @@ from graphc.actions.events import (
     NothingToDo,
 )
 from graphc.actions.feeding import Data, open_data
+from graphc.actions.loading import first_values
 from graphc.actions.model_files import ModelFiles
 from graphc.actions.networks import criterion_of, evaluations_of, network_from_text
-from graphc.actions.parameters import Values, completed, count, initial_values
+from graphc.actions.parameters import Values, completed, count
 from graphc.actions.progress import Progress
 from graphc.actions.statistics import Pass, sources_of, uncomputed_statistics
+from graphc.actions.stochastic import stochastic_nodes
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
 from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
@@ -38,6 +40,7 @@ from graphc.passes.pipeline import optimise
 from graphc.train.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint, save_model
 from graphc.train.feeds import DeviceColumns, to_device
 from graphc.train.learner import Learner
+from graphc.train.node_streams import NodeStreams
 from graphc.train.step import TrainingState, TrainingStep
 
 # started beyond a report before it is read: enough to keep a device busy meanwhile, too few to delay the report
@@ -110,7 +113,7 @@ def _prepared(command: TrainCommand, context: RunContext, files: ModelFiles, fin
     checkpoint: Checkpoint | None = None
     if finished is None:
         network = context.build(command.name, command.network, command.trace_level)
-        values = initial_values(network, context.seed, context.generator, context.gaussian)
+        values = first_values(network, context)
     else:
         with placing(command.spans.get("modelPath")):
             model = load_model(files.model(finished))
@@ -148,7 +151,14 @@ def _step(training: Training, data: Data) -> TrainingStep:
             learner=_learner(sgd),
             exempt=_exempt(network, sgd),
             device=training.context.device,
+            node_streams=_node_streams(training),
         )
+
+
+def _node_streams(training: Training) -> NodeStreams | None:
+    """CNTK's own masks, where its generator is asked for and something draws."""
+    names = stochastic_nodes(training.network, training.criterion)
+    return NodeStreams(names) if names and training.context.generator == "cntk" else None
 
 
 def _learner(sgd: SGDSettings) -> Learner:

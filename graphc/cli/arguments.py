@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, suggest
-from graphc.syntax.configuration import ConfigurationRecord, default_presets, load_configuration
+from graphc.syntax.configuration import (
+    ConfigurationRecord,
+    configuration_from_text,
+    default_presets,
+    load_configuration,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,6 +62,15 @@ def load(arguments: Sequence[str]) -> ConfigurationRecord:
     for more in overrides:
         _require_override(file, more)
     return _warned(load_configuration([file], overrides, presets=default_presets(file)))
+
+
+def variables(arguments: Sequence[str]) -> ConfigurationRecord:
+    """The values that ``FILE [key=value …]`` gives, where the file itself is no configuration."""
+    file, *overrides = arguments
+    for more in overrides:
+        _require_override(file, more)
+    # something must be there, and this says nothing
+    return configuration_from_text("deviceId = auto", overrides, presets=default_presets(file))
 
 
 def _require_override(file: str, argument: str) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import inspect
-import re
 import textwrap
 from collections.abc import Callable, Iterator
-from enum import Enum
-from typing import Any
 
-import graphc.ops  # noqa: F401  (fills the registry)
-from graphc.cli import library_pages
+from graphc.cli import library_pages, operation_pages
 from graphc.cli.arguments import Parser, bare_parser
+from graphc.cli.operation_pages import in_words
 from graphc.config.schema import SECTIONS, Key, Support
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from graphc.ir import Op
 from graphc.ir.node import registered_names
 from graphc.network.operations import UNSUPPORTED
 from graphc.network.special import network_operator
@@ -24,7 +18,7 @@ from graphc.syntax.configuration_records import REQUIRED
 
 # other names that a section of each kind goes by
 _SECTION_NAMES = {"optimizer": "SGD", "cvreader": "reader", "eval": "test"}
-_SUPPORT = {
+SUPPORT = {
     Support.USED: "",
     Support.NO_EFFECT: "no effect in graphc",
     Support.PLANNED: "not implemented yet: ignored, with a warning",
@@ -67,10 +61,17 @@ def _suggestion(name: str) -> str | None:
     kind = _section(section) if dot else None
     if kind is not None:
         return did_you_mean(name, [f"{section}.{key.name}" for key in SECTIONS[kind]])
-    names = {n for n in library_pages.library() if not n.rpartition(".")[2].startswith("_")}
-    names |= {n.rpartition(".")[2] for n in names} | {*registered_names(), *SECTIONS}
-    names |= {key.name for keys in SECTIONS.values() for key in keys}
+    names = {*known_names(), *(n.rpartition(".")[2] for n in known_names())}
     return did_you_mean(name, sorted(names))
+
+
+def known_names() -> list[str]:
+    """Everything that has a page: functions, operations, sections, and the keys of each section."""
+    names = {n for n in library_pages.library() if not n.rpartition(".")[2].startswith("_")}
+    names |= {*registered_names(), *SECTIONS}
+    names |= {key.name for key in SECTIONS["root"]}
+    names |= {f"{kind}.{key.name}" for kind, keys in SECTIONS.items() if kind != "root" for key in keys}
+    return sorted(names)
 
 
 # --- functions and operations
@@ -86,42 +87,9 @@ def _functions(name: str) -> Iterator[str]:
 def _operations(name: str) -> Iterator[str]:
     cls = network_operator(name)
     if cls is not None and cls.names:
-        yield operation_page(cls)
+        yield operation_pages.page(cls)
     elif reason := {n.lower(): why for n, why in UNSUPPORTED.items()}.get(name.lower()):
         yield f"{name}: an operation of CNTK that is not supported: {reason}"
-
-
-def operation_page(cls: type[Op]) -> str:
-    """The manual page of an operation: its docstring between its form and its attributes."""
-    operands = list(cls.operands)
-    least, most = cls.arity
-    shown = [o if i < max(least, 1) else f"[{o}]" for i, o in enumerate(operands)]
-    form = f"{cls.names[0]} ({', '.join(shown)}{', …' if most is None else ''})"
-    lines = [f"operation {form if operands else cls.names[0]}"]
-    if cls.names[1:]:
-        lines.append(f"  also called {', '.join(cls.names[1:])}")
-    text = re.sub(r"``?([^`]+)``?", r"\1", inspect.getdoc(cls) or "")
-    lines += [f"  {line}".rstrip() for line in text.splitlines()]
-    attributes = [f"    {line}" for line in _attributes(cls)]
-    return "\n".join([*lines, *(["  attributes:", *attributes] if attributes else [])])
-
-
-def _attributes(cls: type[Op]) -> Iterator[str]:
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
-    for field, author in cls.attribute_names().items():
-        default = fields[field].default
-        kind = _kind_in_words(str(fields[field].type))
-        yield f"{author}: {kind}" + ("" if default is dataclasses.MISSING else f", default {_value(default)}")
-
-
-def _kind_in_words(annotation: str) -> str:
-    kinds = {"int": "integer", "float": "number", "bool": "boolean", "str": "text", "Shape": "shape"}
-    kinds |= {
-        "tuple[int, ...]": "integers",
-        "tuple[float, ...]": "numbers",
-        "tuple[bool, ...]": "true or false, several",
-    }
-    return kinds.get(annotation.removesuffix(" | None"), annotation)
 
 
 # --- sections and keys
@@ -140,7 +108,7 @@ def _sections(name: str) -> Iterator[str]:
     width = max(len(key.name) for key in keys if key.support is Support.USED)
     yield "\n".join(
         [
-            f"keys of {_title(kind)}:",
+            f"keys of {title(kind)}:",
             *(f"  {key.name:{width}}  {key.meaning}" for key in keys if key.support is Support.USED),
             *_others(keys, Support.PLANNED),
             *_others(keys, Support.NO_EFFECT),
@@ -151,7 +119,7 @@ def _sections(name: str) -> Iterator[str]:
 def _others(keys: tuple[Key, ...], support: Support) -> Iterator[str]:
     names = [key.name for key in keys if key.support is support]
     if names:
-        yield f"{_SUPPORT[support]}:"
+        yield f"{SUPPORT[support]}:"
         yield from textwrap.wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
 
 
@@ -168,39 +136,28 @@ def _keys(name: str) -> Iterator[str]:
 
 
 def _key_page(key: Key, kinds: list[str]) -> str:
-    default = "required" if key.default is REQUIRED else f"default {_value(key.default)}"
-    if key.default is None:
-        default = "no default"
+    default = default_of(key)
+    if default not in ("required", "no default"):
+        default = f"default {default}"
     lines = [
-        f"{key.name}: a key of {', '.join(map(_title, kinds))}",
+        f"{key.name}: a key of {', '.join(map(title, kinds))}",
         f"  {key.meaning}",
         f"  {key.kind.name}; {default}",
     ]
     if not key.own:
         lines.append("  looked for in the section, then in those around it")
-    return "\n".join([*lines, *([f"  {_SUPPORT[key.support]}"] if _SUPPORT[key.support] else [])])
+    return "\n".join([*lines, *([f"  {SUPPORT[key.support]}"] if SUPPORT[key.support] else [])])
 
 
-def _title(kind: str) -> str:
+def default_of(key: Key) -> str:
+    """A key's default as an author writes it, or that it has none."""
+    if key.default is REQUIRED:
+        return "required"
+    return "no default" if key.default is None else in_words(key.default)
+
+
+def title(kind: str) -> str:
+    """What the sections of a kind are called."""
     if kind == "root":
         return "the root"
     return f"{kind} commands" if kind in ("train", "test", "write") else f"{kind} sections"
-
-
-def _value(value: Any) -> str:
-    """A default as an author writes it."""
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return f"{value:g}"
-        case tuple():
-            return ":".join(map(_value, value)) or "none"
-        case Enum():
-            return str(value.value)
-        case "" | " ":
-            return f'"{value}"'
-        case _:
-            return str(value)

@@ -21,6 +21,8 @@ COMMANDS = {
     "fmt": "put configurations and BrainScript into canonical form",
     "explain": "what a diagnostic's code means, with an example and how to mend it",
     "help": "about a function, an operation, a configuration key or a section: help NAME",
+    "ops": "the operations by family, and the manual page of each: ops NAME",
+    "completion": "a script with which bash, zsh or fish completes commands, options and names",
     "cntk": "behave like CNTK's own command line: cntk configFile=FILE key=value …",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from graphc.config.learner import SGDSettings, read_sgd
@@ -23,6 +23,8 @@ class Builder(Enum):
     BRAINSCRIPT = "BrainScriptNetworkBuilder"
     MODEL = "modelPath"
 
+
+_NO_MODEL_PATH = ("no modelPath",)
 
 # first hit wins; the last name is an older spelling
 _BUILDERS = {
@@ -135,6 +137,18 @@ class EditCommand:
 
 
 @dataclass(frozen=True)
+class ScriptCommand:
+    """``action = edit`` with a script of edits (MEL). The script's ``$name$`` are looked up from ``record`` outward."""
+
+    name: str
+    record: ConfigurationRecord
+    edit_path: str
+    trace_level: int
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
 class DumpCommand:
     """``action = dumpNode``: a saved model as text. An empty ``node_name`` means all nodes."""
 
@@ -163,7 +177,9 @@ class OtherCommand:
         return Diagnostic("GC0523", f"action {self.action} is not implemented yet", self.span, severity=severity)
 
 
-RunnableCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
+# those that have a network of their own
+NetworkCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
+RunnableCommand = NetworkCommand | ScriptCommand
 Command = RunnableCommand | OtherCommand
 
 
@@ -174,7 +190,7 @@ def readers_of(command: RunnableCommand) -> tuple[ReaderSettings, ...]:
             readers = (reader, cv_reader)
         case TestCommand(reader=reader) | WriteCommand(reader=reader):
             readers = (reader,)
-        case EditCommand() | DumpCommand():
+        case EditCommand() | ScriptCommand() | DumpCommand():
             readers = ()
     return tuple(r for r in readers if r is not None)
 
@@ -189,9 +205,7 @@ def read_network_source(record: ConfigurationRecord) -> NetworkSource:
             return NetworkSource(builder, value.written, record=value.record())
     model = record.get("modelPath")
     if model is None or model.is_empty:
-        message = f"{':'.join(record.path)} names no network"
-        hint = "add BrainScriptNetworkBuilder = { … } or modelPath"
-        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+        raise _no_network(record)
     return NetworkSource(Builder.MODEL, model.span, model_path=model.string())
 
 
@@ -203,7 +217,7 @@ def read_train_command(record: ConfigurationRecord) -> TrainCommand:
     sgd = found.keep(lambda: read_sgd(record.record("SGD")))
     validation = record.record("cvReader", None)
     cv_reader = None if validation is None else found.keep(lambda: read_reader(validation))
-    model_path = found.keep(lambda: record.string("modelPath"))
+    model_path = found.keep(lambda: _model_to_write(record))
     found.raise_errors()
     more = {"name": _name(record), "model_path": model_path, "network": network, "span": record.span}
     return TrainCommand(**reading.arguments(TrainCommand, **more, reader=reader, cv_reader=cv_reader, sgd=sgd))
@@ -236,14 +250,22 @@ def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
 
 
-def read_edit_command(record: ConfigurationRecord) -> EditCommand | OtherCommand:
+def read_edit_command(record: ConfigurationRecord) -> EditCommand | ScriptCommand:
     if not any(record.has(key) for key, builder in _BUILDERS.items() if builder is Builder.BRAINSCRIPT):
-        action = record.get("action")
-        return OtherCommand(_name(record), "edit", record.span if action is None else action.span)
+        return _read_script_command(record)
     reading = read_section(record, "edit")
     network = read_network_source(record)
     more = {"name": _name(record), "network": network, "span": record.span}
     return EditCommand(**reading.arguments(EditCommand, **more))
+
+
+def _read_script_command(record: ConfigurationRecord) -> ScriptCommand:
+    if not record.has("editPath"):
+        message = f"{':'.join(record.path)} edits, but neither describes a network nor names a script of edits"
+        hint = "add BrainScriptNetworkBuilder = ( … ) with outputModelPath, or editPath"
+        raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
+    reading = read_section(record, "editScript")
+    return ScriptCommand(**reading.arguments(ScriptCommand, name=_name(record), record=record, span=record.span))
 
 
 def read_dump_command(record: ConfigurationRecord) -> DumpCommand:
@@ -296,6 +318,23 @@ def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
         message = f"{':'.join(record.path)} trains, but has no network builder"
         raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
     return source
+
+
+def _no_network(record: ConfigurationRecord) -> DiagnosticError:
+    error = record.missing("modelPath")
+    if error.diagnostics[0].hint:
+        return error
+    message = f"{':'.join(record.path)} names no network"
+    hint = "add BrainScriptNetworkBuilder = { … } or modelPath"
+    return DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint, cause=_NO_MODEL_PATH))
+
+
+def _model_to_write(record: ConfigurationRecord) -> str:
+    try:
+        return record.string("modelPath")
+    except DiagnosticError as error:
+        # what one command shall write, the next ones miss
+        raise DiagnosticError(*(replace(d, cause=d.cause or _NO_MODEL_PATH) for d in error.diagnostics)) from None
 
 
 def _script(text: SourceText, written: Span, key: str) -> SourceText:

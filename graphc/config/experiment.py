@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graphc.config.commands import READERS, Command, OtherCommand
 from graphc.config.reading import read_section
+from graphc.config.schema import ALL_KEYS
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean
 from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
 
@@ -37,6 +38,8 @@ class RootSettings:
     random_generator: str
     random_seed: int
     gaussian_generator: str
+    init_device: str
+    force_constant_random_seed: bool
     spans: Mapping[str, Span]
 
 
@@ -93,6 +96,7 @@ def read_experiment(root: ConfigurationRecord) -> Experiment:
     if root.has_own("type"):
         message = "the key type is called precision"
         raise DiagnosticError(Diagnostic("GC0505", message, root.key_span("type"), hint="write precision = …"))
+    root.context.known_keys = ALL_KEYS
     settings = RootSettings(**read_section(root, "root").arguments(RootSettings))
     value = root.get("command")
     if value is None:

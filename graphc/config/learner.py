@@ -106,7 +106,7 @@ def _check(record: ConfigurationRecord, values: Mapping[str, Any], spans: Mappin
 
 def _no_rate(record: ConfigurationRecord) -> DiagnosticError:
     for key in record.own_keys():
-        meant = suggest(key, _RATES)
+        meant = None if key.lower() in record.context.known_keys else suggest(key, _RATES)
         if meant:
             return record.missing(meant)
     message = f"{':'.join(record.path)} has no learning rate"

@@ -74,7 +74,8 @@ def read_reader(record: ConfigurationRecord) -> ReaderSettings:
         return _other_reader(record, kind.string(), kind.span)
     reading = read_section(record, "reader")
     more = {"reader_type": TEXT_READER, "inputs": _read_inputs(record), "span": record.span}
-    return ReaderSettings(**reading.arguments(ReaderSettings, **more))
+    arguments = reading.arguments(ReaderSettings, **more)
+    return ReaderSettings(**{**arguments, "spans": {**reading.spans, "input": record.key_span("input")}})
 
 
 def unshuffled(settings: ReaderSettings) -> ReaderSettings:
@@ -83,7 +84,7 @@ def unshuffled(settings: ReaderSettings) -> ReaderSettings:
 
 def _read_inputs(record: ConfigurationRecord) -> tuple[StreamSettings, ...]:
     if not record.has_own("input"):
-        raise record.missing("input")
+        raise record.missing("input", outward=False)
     section = record.record("input")
     found = Diagnostics()
     streams: list[StreamSettings] = []

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 from graphc.config.schema import ALL_KEYS, SECTIONS, Key, Support, known_keys
-from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, Span, slips, suggest
 from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
 from graphc.syntax.configuration_records import REQUIRED
 
-# How alike an unknown key must be to a known one to be called misspelt. Root and commands also hold variables of the
-# author, whose names are free; the inner sections hardly ever do.
-_ALIKE = {"SGD": 0.8, "reader": 0.85, "input": 0.75, "format": 0.75}
-_ALIKE_ELSEWHERE = 0.9
+# Root and commands also hold variables of the author, whose names are free: there an unknown key is called misspelt
+# only if it is one slip from a key. The other sections hardly ever hold any.
+_FREE = frozenset(["root", "train", "test", "write", "edit", "dump"])
+_SHORTEST_FREE = 5
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def lookup(record: ConfigurationRecord, key: Key) -> ConfigurationValue | None:
     """The value of a key; none where the default holds."""
     if key.own and not record.has_own(key.name):
         if key.default is REQUIRED:
-            raise record.missing(key.name)
+            raise record.missing(key.name, outward=False)
         return None
     if key.default is REQUIRED:
         return record.require(key.name)
@@ -92,11 +92,11 @@ def warn(record: ConfigurationRecord, kind: str) -> None:
     for key in SECTIONS[kind]:
         if key.support is Support.PLANNED and record.has_own(key.name):
             _warn_planned(record, key)
-    names = known_keys(kind)
     for key, entry in record.entries.items():
         is_command = record.is_root and entry.value.text[:1] in ("[", "{", "(")
         if key not in ALL_KEYS and key not in record.root.mentioned and not is_command:
-            _warn_misspelt(record, entry.key.text, names, _ALIKE.get(kind, _ALIKE_ELSEWHERE))
+            is_free = kind in _FREE and entry.value.text[:1] not in ("[", "{")
+            _warn_misspelt(record, entry.key.text, kind, _SHORTEST_FREE if is_free else 0)
 
 
 def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
@@ -110,14 +110,21 @@ def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
     record.context.diagnostics.add(Diagnostic("GC0521", message, record.key_span(key.name), severity=Severity.WARNING))
 
 
-def _warn_misspelt(record: ConfigurationRecord, written: str, names: tuple[str, ...], alike: float) -> None:
-    import difflib  # costs 5 ms, and only sections with keys of their own pay
-
-    folded = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(written.lower(), folded, n=1, cutoff=alike)
-    if close:
+def _warn_misspelt(record: ConfigurationRecord, written: str, kind: str, shortest: int) -> None:
+    meant = _meant(written, kind, shortest)
+    if meant is not None:
         message = f"unknown key {written} is not used"
-        hint = f"did you mean {folded[close[0]]}?"
+        hint = f"did you mean {meant}?"
         record.context.diagnostics.add(
             Diagnostic("GC0520", message, record.key_span(written), hint=hint, severity=Severity.WARNING)
         )
+
+
+def _meant(written: str, kind: str, shortest: int) -> str | None:
+    meant = suggest(written, known_keys(kind))
+    # a number that an author appends tells two variants apart
+    if meant is None or written.rstrip("0123456789").lower() == meant.lower():
+        return None
+    if kind in _FREE and (len(written) < shortest or slips(written.lower(), meant.lower(), 1) > 1):
+        return None
+    return meant

@@ -79,13 +79,13 @@ ROOT = (
     Key("makeMode", boolean, True, "resume or skip work that is already done"),
     Key("numCPUThreads", integer(), 0, "threads of the CPU; 0 means all, negative leaves that many idle"),
     Key("forceDeterministicAlgorithms", boolean, False, "never use an algorithm whose result varies"),
-    _planned("forceConstantRandomSeed", boolean, False, "start every random generator from the same seed"),
+    Key("forceConstantRandomSeed", boolean, False, "the cntk generator draws every parameter from seed 1"),
     Key("randomGenerator", choice("jax", "cntk"), "jax", "whose random numbers initialise and drop out"),
     Key("randomSeed", integer(0), 0, "seed of the run: initial values, order of the data, dropout"),
     Key(
         "gaussianGenerator", choice("ziggurat", "msvc", "libstdcxx"), "ziggurat", "the cntk generator's normal numbers"
     ),
-    _planned("initDevice", choice("cpu", "gpu"), "cpu", "device whose random numbers the cntk generator reproduces"),
+    Key("initDevice", choice("cpu", "gpu"), "cpu", "device whose random numbers the cntk generator reproduces"),
     _planned("parallelTrain", boolean, False, "train with several processes"),
     *_no_effect(boolean, "memory use only", "shareNodeValueMatrices", "optimizeGradientAccumulation"),
     *_no_effect(boolean, "memory use only", "hyperCompressMemory", "lockGPU", "traceGPUMemoryAllocations"),
@@ -98,14 +98,19 @@ ROOT = (
 
 _TRACED = ("traceNodeNamesReal", "traceNodeNamesCategory", "traceNodeNamesSparse")
 
+_BUILDERS = {
+    "SimpleNetworkBuilder": "network from the sizes of its layers",
+    "NDLNetworkBuilder": "network in NDL",
+    "BrainScriptNetworkBuilder": "network in BrainScript: {…}, […] or (…)",
+    "ExperimentalNetworkBuilder": "an older name of BrainScriptNetworkBuilder",
+}
+
 COMMAND = (
     Key("action", strings, ("train",), "what to do: train, test, eval, write, …"),
     Key("modelPath", string, None, "model file to write or read"),
     Key("traceLevel", integer(), 0, "how much the log tells"),
-    *_no_effect(
-        section, "network of the command", "SimpleNetworkBuilder", "NDLNetworkBuilder", "BrainScriptNetworkBuilder"
-    ),
-    *_no_effect(section, "network of the command", "ExperimentalNetworkBuilder", "createNetwork"),
+    *(Key(name, section, None, meaning) for name, meaning in _BUILDERS.items()),
+    *_no_effect(section, "network of the command", "createNetwork"),
     *(_planned(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
 )
 
@@ -252,7 +257,14 @@ EDIT = (
     *(key for key in COMMAND if key.name != "modelPath"),
     Key("makeMode", boolean, True, "do nothing if outputModelPath exists"),
     Key("outputModelPath", string, REQUIRED, "model file to write"),
-    *_no_effect(string, "older scripts of edits (MEL), which are not implemented yet", "editPath", "ndlMacros"),
+    *_no_effect(string, "scripts of edits (MEL), for commands without a builder", "editPath", "ndlMacros"),
+)
+
+EDIT_SCRIPT = (
+    *(key for key in COMMAND if key.name != "modelPath"),
+    Key("editPath", string, REQUIRED, "script of edits (MEL)"),
+    *_no_effect(string, "files of NDL macros for the script, separated by +", "ndlMacros"),
+    *_no_effect(string, "commands with a builder only: the script says what is saved", "outputModelPath", "makeMode"),
 )
 
 DUMP = (
@@ -318,23 +330,33 @@ SIMPLE_NETWORK = (
     *_no_effect(string, "CNTK itself reads it and uses it nowhere", "lookupTableOrderSizes", "labelEmbeddingSize"),
 )
 
+NDL_NETWORK = (
+    Key("randomSeedOffset", integer(), 0, "added to the seed of every parameter"),
+    *_no_effect(string, "file that describes the network", "networkDescription"),
+    *_no_effect(string, "files with macros, joined by +", "ndlMacros"),
+    *_no_effect(strings, "sections with macros; sections to execute", "load", "run"),
+    *_no_effect(string, "accepted and ignored", "dumpFileName"),
+)
+
 SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "root": ROOT,
     "train": TRAIN,
     "test": TEST,
     "write": WRITE,
     "edit": EDIT,
+    "editScript": EDIT_SCRIPT,
     "dump": DUMP,
     "SGD": SGD,
     "reader": READER,
     "input": INPUT,
     "format": FORMAT,
     "SimpleNetworkBuilder": SIMPLE_NETWORK,
+    "NDLNetworkBuilder": NDL_NETWORK,
 }
 
 # what a section of each kind may hold for the sections inside it, which look outward
 _INNER = {
-    "root": ("train", "test", "write", "edit", "dump", "SGD", "reader", "format"),
+    "root": ("train", "test", "write", "edit", "editScript", "dump", "SGD", "reader", "format"),
     "train": ("SGD", "reader"),
     "test": ("reader",),
     "write": ("reader", "format"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphc.config.reader import ReaderSettings, StreamSettings
@@ -25,7 +25,7 @@ def match_streams(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> di
     for input in wanted:
         stream = settings.stream(input.name)
         if stream is None:
-            found.add(_missing_stream(settings, input))
+            found.add(_missing_stream(settings, input, {w.name.lower() for w in wanted}))
         elif stream.dim != input.dim:
             found.add(_wrong_dimension(stream, input))
         else:
@@ -34,13 +34,16 @@ def match_streams(settings: ReaderSettings, wanted: Sequence[WantedInput]) -> di
     return matched
 
 
-def _missing_stream(settings: ReaderSettings, input: WantedInput) -> Diagnostic:
+def _missing_stream(settings: ReaderSettings, input: WantedInput, wanted: Collection[str]) -> Diagnostic:
     names = [s.name for s in settings.inputs]
-    close = suggest(input.name, names)
+    unused = [s.name for s in settings.inputs if s.name.lower() not in wanted]
+    close = suggest(input.name, unused)
     message = f"the reader has no stream for the network's input '{input.name}', only {', '.join(names)}"
     labels = (Label(f"the input '{input.name}' is declared", input.span),) if input.span else ()
     hint = f"rename the stream '{close}' to '{input.name}', or the input" if close else None
-    return Diagnostic("GC0608", message, settings.spans.get("input", settings.span), labels, hint)
+    misspelt = settings.stream(close) if close else None
+    place = misspelt.span if misspelt else settings.spans.get("input", settings.span)
+    return Diagnostic("GC0608", message, place, labels, hint)
 
 
 def _wrong_dimension(stream: StreamSettings, input: WantedInput) -> Diagnostic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from typing import Any
 
 from graphc.diagnostics import did_you_mean
 from graphc.ir.node import Op, camel, operator, registered_names
+from graphc.ir.types import MAX_DIM, MAX_RANK
+
+_COUNTS_AXES = re.compile("axis|rank")
 
 
 class AttributeFault(Exception):
@@ -114,10 +118,20 @@ def convert_attributes(cls: type[Op], attributes: Mapping[str, Any]) -> dict[str
             given[field] = _convert(hints[field], value)
         except ValueError as error:
             raise AttributeFault(f"the attribute {key} of {cls.names[0]} is {error}", key) from None
+        _check_range(cls, field, given[field], key)
     missing = [_spelling(cls)[f] for f in _required(cls) if f not in given]
     if missing:
         raise AttributeFault(f"{cls.names[0]} needs the attribute {missing[0]}")
     return given
+
+
+def _check_range(cls: type[Op], field: str, value: Any, key: str) -> None:
+    author = _spelling(cls)[field]
+    # an axis of a million would be a tuple of a million ones in many a shape rule
+    if type(value) is int and _COUNTS_AXES.search(field) and abs(value) > MAX_RANK:
+        raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", key)
+    if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
+        raise AttributeFault(f"{author} of {cls.names[0]} is out of range", key)
 
 
 def _is_default(field: dataclasses.Field[Any], owner: Any) -> bool:

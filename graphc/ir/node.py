@@ -124,6 +124,8 @@ class Op:
     family: ClassVar[str] = ""
     # author's names of attributes where they are not the camelCase of the field
     spelling: ClassVar[Mapping[str, str]] = {}
+    # the words that a string attribute can be, in any case, by field name
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     # number of inputs (least, most); most None: any number
     arity: ClassVar[tuple[int, int | None]] = (0, 0)
     # names of the inputs, for messages

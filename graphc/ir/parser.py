@@ -31,6 +31,18 @@ def _parse(file: SourceFile, start: str) -> Any:
         return _parser().parse(file.text, start=start)
     except UnexpectedInput as error:
         raise DiagnosticError(_syntax_error(file, error)) from None
+    except _Unreadable as error:
+        span = file.span(*_place(error.token))
+        raise DiagnosticError(Diagnostic("GC0901", error.message, span)) from None
+
+
+class _Unreadable(Exception):
+    """A token stands where the grammar lets it, but means nothing there."""
+
+    def __init__(self, message: str, token: Token) -> None:
+        super().__init__(message)
+        self.message = message
+        self.token = token
 
 
 @cache
@@ -39,6 +51,9 @@ def _parser() -> Lark:
     options: dict[str, Any] = {"parser": "lalr", "start": ["start", "value"], "maybe_placeholders": False}
     return Lark(grammar, transformer=_Builder(visit_tokens=False), **options)
 
+
+# characters: they fit 64 bits
+_LONGEST_INTEGER = 18
 
 _WORDS: dict[str, Any] = {"true": True, "false": False, "none": None}
 
@@ -82,7 +97,7 @@ class _Builder(Transformer[Any, Any]):
         storage = Storage(str(rest.pop())) if rest and rest[-1].type == "STORAGE" else Storage.DENSE
         named = rest and rest[-1].type in ("WORD", "STRING", "ASTERISK")
         axis = DynamicAxis(_text(rest.pop())) if named else None
-        shape = tuple(None if d.type == "UNKNOWN" else int(d) for d in rest)
+        shape = tuple(map(_dimension, rest))
         return Annotation(TensorType(shape, ElementType(str(element)), axis, storage), *_place(element))
 
     def string(self, children: list[Token]) -> str:
@@ -111,13 +126,29 @@ def _place(token: Token) -> tuple[int, int]:
 
 
 def _text(token: Token) -> str:
-    return json.loads(token) if token.type == "STRING" else str(token)
+    if token.type != "STRING":
+        return str(token)
+    try:
+        text: str = json.loads(token)
+        text.encode()
+    except ValueError:  # an unknown escape, or half a character
+        raise _Unreadable(f"{token} is no string", token) from None
+    return text
+
+
+def _dimension(token: Token) -> int | None:
+    if token.type == "UNKNOWN":
+        return None
+    if token.type != "INT" or len(token) > _LONGEST_INTEGER or int(token) < 1:
+        raise _Unreadable(f"{str(token)!r} is no dimension", token)
+    return int(token)
 
 
 def _plain(value: Any) -> Any:
     match getattr(value, "type", None):
         case "INT":
-            return int(value)
+            # what no attribute can be is told by whoever wants the attribute
+            return int(value) if len(value) <= _LONGEST_INTEGER else float(value)
         case "NUMBER":
             return float(value)
         case _:

@@ -12,6 +12,8 @@ Dim = int | None
 Shape = tuple[Dim, ...]
 
 MAX_RANK = 12
+# what the index arithmetic of every device can hold
+MAX_DIM = (1 << 31) - 1
 
 
 class ElementType(Enum):

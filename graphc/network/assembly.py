@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, slips, suggest
 from graphc.network import explain
 from graphc.network.network import Network, NetworkNode
 from graphc.script.host import HostRecord
-from graphc.script.values import PoisonError, describe, flatten
+from graphc.script.values import PoisonError, describe, flatten, leaf_spans, use_of
 
 # The members that fill the groups, in the order in which they are read.
 GROUP_MEMBERS = {f"{group}Nodes": group for group in ("criterion", "evaluation", "feature", "label", "output")}
@@ -67,12 +67,15 @@ class Assembly:
             self._failed = True
 
     def _group(self, name: str) -> None:
-        for value in flatten(self._record.lookup(name), self._record.own_span(name)):
+        group, listed, span = GROUP_MEMBERS[name], self._record.lookup(name), self._record.use_span(name)
+        values = flatten(listed, span)
+        for value, place in zip(values, leaf_spans(listed, span, use_of), strict=True):
             if not isinstance(value, NetworkNode):
                 message = f"{name} holds {describe(value)}, not only nodes"
-                raise DiagnosticError(Diagnostic("GC0404", message, self._record.own_span(name)))
-            if GROUP_MEMBERS[name] not in value.tags:
-                value.tags = (*value.tags, GROUP_MEMBERS[name])
+                raise DiagnosticError(Diagnostic("GC0404", message, place))
+            self._network.listed.setdefault((group, value), place)
+            if group not in value.tags:
+                value.tags = (*value.tags, group)
             self._work.append(value)
 
     def _member(self, name: str) -> None:
@@ -99,7 +102,9 @@ class Assembly:
         if taken is None:
             return
         if not (node in self._implicit or any(c in node.name for c in ".[]")):
-            self._diagnostics.add(explain.duplicate(node.name, taken, node))
+            is_member = node.name in self._record.own_names()
+            place = self._record.name_span(node.name) if is_member else node.span
+            self._diagnostics.add(explain.duplicate(node.name, taken, node, place))
             self._failed = True
         while node.name in self._network:
             node.name = "_" + node.name
@@ -116,16 +121,16 @@ class Assembly:
                 continue
             message = f"{name} is an ordinary member, not a group of nodes"
             hint = f"did you mean {meant}?"
-            self._diagnostics.add(explain.warning("GC0409", message, self._record.own_span(name), hint))
+            place = self._record.name_span(name)
+            self._diagnostics.add(explain.warning("GC0409", message, place, hint))
+            self._network.lookalikes.setdefault(GROUP_MEMBERS.get(meant, ""), place)
 
 
 def _misspelt_group(name: str) -> str | None:
-    if len(name) < 9 or "nod" not in name.lower():
-        return None
-    import difflib  # costs 5 ms, and only the unlucky pay
-
-    close = difflib.get_close_matches(name, GROUP_MEMBERS, n=1, cutoff=0.85)
-    return close[0] if close else None
+    """The group that two slips of the finger lead from."""
+    near = {meant: slips(name.lower(), meant.lower(), 2) for meant in GROUP_MEMBERS}
+    meant = min(near, key=lambda m: near[m])
+    return meant if near[meant] <= 2 else None
 
 
 def _group_member(stem: str) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Piece, SourceText
 from graphc.ir import ElementType
+from graphc.network import explain
 from graphc.network.builder import NetworkBuilder
 from graphc.network.inference import infer
 from graphc.network.network import Network
 from graphc.network.session import Session
+from graphc.ops.tracing import Trace
 from graphc.script.evaluator import Evaluator
 from graphc.script.library import load_library
 from graphc.script.values import PoisonError, describe
 from graphc.syntax import ast
 from graphc.syntax.brainscript import IncludePath, parse_expression, parse_members
 from graphc.syntax.cache import cached_expression, cached_parse
+
+_PREAMBLE = re.compile(r"(?:\s|#[^\n]*|//[^\n]*|/\*[\s\S]*?\*/)*")
 
 ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
 
@@ -61,7 +66,7 @@ def _build(
     diagnostics: Diagnostics,
     includes: IncludePath | None,
 ) -> Network | None:
-    program = _program(text, includes)
+    program = _program(_with_booleans(text, diagnostics), includes)
     builder = NetworkBuilder(ELEMENTS[precision], session, diagnostics)
     settings = {"precision": precision, "deviceId": float(device_id), "traceLevel": float(trace_level)}
     evaluator = Evaluator(load_library(), builder, settings=settings, write=session.write)
@@ -78,11 +83,44 @@ def _build(
         message = f"the section gives {describe(network)}, not a ComputationNetwork"
         raise DiagnosticError(Diagnostic("GC0414", message, program.span))
     infer(network, diagnostics)
+    diagnostics.extend(_silent_traces(network))
     return network
 
 
+def _silent_traces(network: Network) -> list[Diagnostic]:
+    message = "Trace passes its operand on and does not print it yet"
+    return [explain.warning("GC0521", message, node.span) for node in network if isinstance(node.op, Trace)]
+
+
+def without_preamble(text: SourceText) -> SourceText:
+    """The text from its first token on: a file may begin with comments."""
+    match = _PREAMBLE.match(text.text)
+    assert match is not None
+    return text[match.end() :].strip()
+
+
+def _with_booleans(text: SourceText, diagnostics: Diagnostics) -> SourceText:
+    """The text where a ``$flag$`` that a configuration writes ``True`` stands for ``true``, with a warning."""
+    if len(text.pieces) == 1 or not any(map(_boolean, text.pieces)):
+        return text
+    parts = []
+    for piece in text.pieces:
+        part, meant = SourceText((piece,)), _boolean(piece)
+        if meant is not None:
+            message = f"{part.text} is taken for {meant}: BrainScript knows it in lower case only"
+            diagnostics.add(explain.warning("GC0301", message, part.span(), f"write {meant}"))
+        parts.append(part if meant is None else SourceText.from_string(meant, part.span().file.name))
+    return SourceText.join(parts)
+
+
+def _boolean(piece: Piece) -> str | None:
+    """What a value that is a boolean of configurations, and nothing else, is in BrainScript."""
+    text = piece.file.text[piece.offset : piece.offset + piece.length] if piece.length <= len("false") else ""
+    return text.lower() if text in ("True", "TRUE", "False", "FALSE") else None
+
+
 def _program(text: SourceText, includes: IncludePath | None) -> ast.Expr:
-    source = text.strip()
+    source = without_preamble(text)
     expr = cached_expression(source, partial(parse_expression, includes=includes))
     if source.text[:1] in ("{", "["):
         return ast.New(expr.span, "ComputationNetwork", expr, expr.span)

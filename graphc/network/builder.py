@@ -26,6 +26,11 @@ from graphc.ops.sources import EnvironmentInput, InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe
 
+# Five times as many as a network of 1,000 layers has: a recursion that does not end stops here.
+MOST_NODES = 50_000
+# A chain of n operators in one expression has names of n² characters.
+_MOST_NAME_CHARACTERS = 1 << 27
+
 
 class NetworkBuilder:
     """Makes nodes and networks of one element type; the `graphc.script.host.Host` of scripts.
@@ -49,6 +54,8 @@ class NetworkBuilder:
         self._axes: dict[NetworkNode, NetworkNode] = {}
         # constants for numbers between nodes: nobody named them, so they make way for those that somebody did
         self._implicit: set[NetworkNode] = set()
+        self._made = 0
+        self._name_characters = 0
 
     # --- Host
 
@@ -130,6 +137,15 @@ class NetworkBuilder:
         return node
 
     def _enter(self, node: NetworkNode) -> NetworkNode:
+        self._made += 1
+        self._name_characters += len(node.name)
+        if self._made > MOST_NODES:
+            message = f"the script makes more than {MOST_NODES:,} nodes"
+            raise DiagnosticError(Diagnostic("GC0312", message, node.span))
+        if self._name_characters > _MOST_NAME_CHARACTERS:
+            message = f"the names of the {self._made:,} nodes that the script makes are too long to be kept"
+            hint = "a node is named by the way to it, so a long chain is better built with an array: h[i:1..n] = …"
+            raise DiagnosticError(Diagnostic("GC0312", message, node.span, hint=hint))
         node.type = known_type(node, self.element)
         return node
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
 from graphc.ir import Op, ShapeError, format_shape
@@ -23,7 +23,21 @@ def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
     if unsaid:
         message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
     labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys([*blamed, *_inputs_of_other_axes(blamed)]))
-    return Diagnostic("GC0201", message, node.span, labels, error.hint)
+    return Diagnostic("GC0201", message, node.span, labels, error.hint, cause=_misfit(blamed))
+
+
+def _misfit(operands: Sequence[NetworkNode]) -> tuple[Hashable, ...]:
+    """Two values that do not fit do so in whatever reads both: it is one mistake."""
+    if len(operands) != 2:
+        return ()
+    return ("GC0201", frozenset((_shaped(n).span, _shape(n)) for n in operands))
+
+
+def _shaped(node: NetworkNode) -> NetworkNode:
+    """The node that a value has its shape from."""
+    while len(node.inputs) == 1 and node.type is not None and node.inputs[0].type == node.type:
+        node = node.inputs[0]
+    return node
 
 
 def _inputs_of_other_axes(blamed: Sequence[NetworkNode]) -> list[NetworkNode]:
@@ -61,7 +75,9 @@ def _shape(node: NetworkNode) -> str:
 
 def title(node: NetworkNode) -> str:
     """What an author calls a node: its name where he gave one, else the text of its expression."""
-    if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name) or node.span is None:
+    if node.is_called_by_name or node.span is None:
+        return node.name
+    if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name):
         return node.name
     text = " ".join(node.span.text.split())
     return text if 0 < len(text) <= _LONGEST_TEXT else node.name
@@ -83,11 +99,15 @@ def origin(node: NetworkNode) -> str:
 
 def unknown_parameter(node: NetworkNode, users: Sequence[NetworkNode]) -> Diagnostic:
     message = f"the shape {node.type} of the parameter {title(node)} cannot be inferred"
+    channels = _missing_channels(users[0]) if users else None
+    if channels:
+        labels = (Label(f"{title(node)} is made", node.span),)
+        return Diagnostic("GC0202", message, users[0].span, labels, channels)
     labels = tuple(Label(f"{title(node)} is used by {user.operation}", user.span) for user in users[:1])
     if not users:
         hint = "give its dimensions: nothing uses it"
     else:
-        hint = _missing_channels(users[0]) or "give its dimensions, or use it where they follow from the other operand"
+        hint = "give its dimensions, or use it where they follow from the other operand"
     return Diagnostic("GC0202", message, node.span, labels, hint)
 
 
@@ -114,20 +134,15 @@ def cycle(loop: Sequence[NetworkNode]) -> Diagnostic:
     return Diagnostic("GC0407", f"a cycle has no delay: {chain}", first.span, labels, hint)
 
 
-def duplicate(name: str, first: NetworkNode, second: NetworkNode) -> Diagnostic:
+def duplicate(name: str, first: NetworkNode, second: NetworkNode, place: Span | None) -> Diagnostic:
     other = "" if first.name == second.name else f" ({first.name} and {second.name} differ in case only)"
     labels = (Label(f"{first.name} is already {origin_kind(first)}", first.span),)
     # capitalised like the reference's message, which people search for
-    return Diagnostic("GC0402", f"Duplicated name {name}: two nodes cannot share it{other}", second.span, labels)
+    return Diagnostic("GC0402", f"Duplicated name {name}: two nodes cannot share it{other}", place, labels)
 
 
 def origin_kind(node: NetworkNode) -> str:
     return f"a node of operation {node.operation}"
-
-
-def unlowered_recurrence(node: NetworkNode) -> Diagnostic:
-    message = f"{title(node)} delays its input ({node.operation}), and recurrences are not lowered yet"
-    return Diagnostic("GC0408", message, node.span)
 
 
 def uncomputed(nodes: Iterable[NetworkNode]) -> Diagnostic | None:

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 
 from graphc.diagnostics import Diagnostic, Diagnostics
-from graphc.ir import ElementType, Shape, ShapeError, TensorType, check_arity
+from graphc.ir import ElementType, Op, Shape, ShapeError, TensorType, check_arity
 from graphc.ir.types import MAX_RANK
-from graphc.network import explain
+from graphc.network import cropping, explain
 from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
 from graphc.ops.delays import Delay
+from graphc.ops.regions import Crop
 from graphc.ops.sequences import Where
 from graphc.ops.sources import LearnableParameter
 
@@ -36,7 +37,14 @@ def infer(network: Network, diagnostics: Diagnostics) -> None:
     failed |= {node for node in order if node.is_delay and not node.inputs}
     for node in order:
         node.type = None
-    _Inference(order, network.element, diagnostics, failed).run()
+    _Inference(order, network.element, diagnostics, failed, _unread(network)).run()
+
+
+def _unread(network: Network) -> set[NetworkNode]:
+    """Loops that nothing reads but their own delays. Nobody computes them, and CNTK does not look at them."""
+    read = {source for node in network for source in node.inputs}
+    marked = [node for members in network.groups.values() for node in members]
+    return set(network) - set(topological([*marked, *(node for node in network if node not in read)]))
 
 
 def known_type(node: NetworkNode, element: ElementType) -> TensorType | None:
@@ -60,9 +68,15 @@ def _type_of(node: NetworkNode, element: ElementType) -> TensorType:
 
 class _Inference:
     def __init__(
-        self, order: Sequence[NetworkNode], element: ElementType, diagnostics: Diagnostics, failed: set[NetworkNode]
+        self,
+        order: Sequence[NetworkNode],
+        element: ElementType,
+        diagnostics: Diagnostics,
+        failed: set[NetworkNode],
+        unread: set[NetworkNode],
     ) -> None:
         self._order = order
+        self._unread = unread
         self._element = element
         self._diagnostics = diagnostics
         self._failed = failed
@@ -74,7 +88,16 @@ class _Inference:
         if self._assume_ones():
             self._repeat()
         self._tell_broken()
+        used = {source for node in self._order for source in node.inputs}
+        # A parameter has its shape from who uses it: it is wrong only if nothing was wrong before that.
+        checked = {node for node in used if not isinstance(node.op, LearnableParameter)}
         for node in self._order:
+            if self._silent(node) or (node in used and node not in checked):
+                continue
+            for source in node.inputs:
+                if source not in checked:
+                    checked.add(source)
+                    self._final(source)
             if not self._silent(node):
                 self._final(node)
 
@@ -97,7 +120,7 @@ class _Inference:
             self._fail(changed[0], ShapeError(f"the shape grows without end, to {changed[0].type} and beyond"))
 
     def _assume_ones(self) -> bool:
-        """Unknown dimensions of delays in loops where nothing else is unknown are 1; whether there were any.
+        """Unknown dimensions of delays in loops where nothing else is unknown are the hints, or 1; if there were any.
 
         So it is in ``n = One + PastValue (0, n)``. An operand of 1 leaves open what the other is, so passes alone do
         not find them.
@@ -143,7 +166,7 @@ class _Inference:
         if isinstance(node.op, Where):
             node.op = dataclasses.replace(node.op, axis=self._selections.axis(node))
         found = node.op.infer(*self._operand_types(node))
-        return found.with_shape([d or 1 for d in found.shape]) if node in self._assumed else found
+        return found.with_shape(_assumed(found.shape, node.op)) if node in self._assumed else found
 
     def _offer(self, node: NetworkNode) -> bool:
         changed = False
@@ -162,7 +185,11 @@ class _Inference:
             if isinstance(node.op, LearnableParameter):
                 self._final_parameter(node, node.op)
                 return
-            node.op.check(*self._operand_types(node))
+            if isinstance(node.op, Crop) and not node.op.has_offsets:
+                node.op = _with_offsets(node, node.op)
+                node.op.infer(*self._operand_types(node))
+            if not self._is_idle(node):
+                node.op.check(*self._operand_types(node))
             for index in node.op.updates():
                 if not isinstance(node.inputs[index].op, LearnableParameter):
                     raise ShapeError("must be a parameter: every training step changes it", index)
@@ -173,6 +200,10 @@ class _Inference:
             _require_memory(node.type)
         except ShapeError as error:
             self._fail(node, error)
+
+    def _is_idle(self, node: NetworkNode) -> bool:
+        """Whether it is a delay in a loop that neither an input reaches nor anything reads."""
+        return node.is_delay and node in self._unread and self._operand_types(node)[0].axis is None
 
     def _final_parameter(self, node: NetworkNode, op: LearnableParameter) -> None:
         assert node.type is not None
@@ -207,6 +238,11 @@ class _Inference:
         node.type = None
 
 
+def _assumed(shape: Shape, op: Op) -> Shape:
+    hint = op.shape if isinstance(op, Delay) and len(op.shape) == len(shape) else (0,) * len(shape)
+    return tuple(d or h or 1 for d, h in zip(shape, hint, strict=True))
+
+
 def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
     """Whether a delay's unknown shape depends on no unknown one but through elementwise operations, on delays'."""
     if delay.type is None or delay.type.is_complete:
@@ -221,6 +257,11 @@ def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
         seen.add(node)
         waiting += node.inputs
     return True
+
+
+def _with_offsets(node: NetworkNode, op: Crop) -> Crop:
+    x, y = cropping.offsets(node)
+    return dataclasses.replace(op, x_offset=x, y_offset=y)
 
 
 def _require_memory(type: TensorType) -> None:

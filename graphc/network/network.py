@@ -46,6 +46,8 @@ class NetworkNode:
     type: TensorType | None = None
     stored: Stored | None = None
     original: NetworkNode | None = None
+    # its author knows it by its name, however dotted, and not by the expression that made it
+    is_called_by_name: bool = False
 
     @property
     def operation(self) -> str:
@@ -78,6 +80,11 @@ class NetworkNode:
             return [float(d) for d in self._known_type().dims]
         raise KeyError(name)
 
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """What may stand behind the node's dot."""
+        return ("name", "operation", "inputs", "dim", "dims")
+
     def _known_type(self) -> TensorType:
         if self.type is None or not self.type.is_complete:
             message = f"the dimension of {self.name} is not known yet"
@@ -94,6 +101,9 @@ class Network:
 
     element: ElementType = ElementType.FLOAT32
     groups: dict[str, list[NetworkNode]] = field(default_factory=lambda: {g: [] for g in GROUPS})
+    # where the author's text lists a node in a group, and members that were probably meant to be a group's list
+    listed: dict[tuple[str, NetworkNode], Span] = field(default_factory=dict)
+    lookalikes: dict[str, Span] = field(default_factory=dict)
     _nodes: dict[str, NetworkNode] = field(default_factory=dict)
 
     def add(self, node: NetworkNode) -> None:
@@ -108,6 +118,24 @@ class Network:
         """Enter a node in a group, once."""
         if node not in self.groups[group]:
             self.groups[group].append(node)
+
+    def leave(self, node: NetworkNode, group: str) -> None:
+        """Take a node out of a group, if it is there."""
+        self.groups[group] = [n for n in self.groups[group] if n is not node]
+
+    def remove(self, node: NetworkNode) -> None:
+        """Take a node out of the network and its groups; what reads it goes on doing so."""
+        del self._nodes[node.name.lower()]
+        for group in self.groups:
+            self.leave(node, group)
+
+    def rename(self, node: NetworkNode, name: str) -> None:
+        """Give a node another name, which must be free, and leave it at its place."""
+        others = {name.lower() if n is node else key: n for key, n in self._nodes.items()}
+        assert len(others) == len(self._nodes), name
+        node.name = name
+        self._nodes = others
+        self.add(node)
 
     def get(self, name: str) -> NetworkNode | None:
         return self._nodes.get(name.lower())
@@ -150,6 +178,15 @@ class Network:
             return list(dict.fromkeys(marked))
         read = {source for node in self if not node.is_delay for source in node.inputs}
         return [node for node in self if node not in read and not isinstance(node.op, AxisSource)]
+
+    def listing(self, node: NetworkNode, group: str) -> Span | None:
+        """Where a node was put into a group: in the group's list, or where it was made."""
+        return self.listed.get((group, node), node.span)
+
+    @property
+    def member_names(self) -> list[str]:
+        """What may stand behind the network's dot."""
+        return self.names
 
     def member(self, name: str) -> Any:
         """Node of that name, with ``_`` for every dot in it; raises `KeyError`."""

@@ -28,11 +28,11 @@ def parameter(
     literal = ""
     if kind == "fromLiteral":
         literal = reading.scalar(record, "initFromLiteral", str, "")
-        shape = _fill(shape, literal, "initFromLiteral", record.own_span("initFromLiteral"))
+        shape = filled(shape, literal, "initFromLiteral", record.own_span("initFromLiteral"))
     elif kind == "fromFile":
         literal = _read(record, session, diagnostics, span)
         if literal:
-            shape = _fill(shape, literal, "the file", record.own_span("initFromFilePath"))
+            shape = filled(shape, literal, "the file", record.own_span("initFromFilePath"))
     initializer = Initializer(
         kind=kind,
         scale=reading.scalar(record, "initValueScale", float, 1.0),
@@ -120,12 +120,12 @@ def _read(record: HostRecord, session: Session, diagnostics: Diagnostics, span: 
         return ""
 
 
-def _fill(shape: Shape, literal: str, what: str, span: Span) -> Shape:
+def filled(shape: Shape, literal: str, what: str, span: Span) -> Shape:
     """The shape with what the text of a matrix says about it (operations.md 4.4)."""
     rows = [line.split() for line in literal.splitlines() if line.strip()]
     widths = {len(row) for row in rows}
     if len(widths) != 1:
-        message = f"{what} holds no matrix: " + ("it is empty" if not rows else "its rows differ in length")
+        message = f"{what} holds no matrix: {_uneven(rows) if rows else 'it is empty'}"
         raise DiagnosticError(Diagnostic("GC0411", message, span))
     _check_numbers(rows, what, span)
     height, width = len(rows), widths.pop()
@@ -142,11 +142,23 @@ def _fill(shape: Shape, literal: str, what: str, span: Span) -> Shape:
     return (height, *rest)
 
 
+def _uneven(rows: list[list[str]]) -> str:
+    first = len(rows[0])
+    at, row = next((number, row) for number, row in enumerate(rows, 1) if len(row) != first)
+    return f"its rows differ in length, row 1 has {first} and row {at} has {len(row)}"
+
+
 def _check_numbers(rows: list[list[str]], what: str, span: Span) -> None:
     for number, row in enumerate(rows, 1):
-        for word in row:
-            try:
-                float(word)
-            except ValueError:
-                message = f"{what} holds '{word[:40]}' in row {number}, not a number"
-                raise DiagnosticError(Diagnostic("GC0411", message, span)) from None
+        for column, word in enumerate(row, 1):
+            if not _is_number(word):
+                message = f"{what} holds '{word[:40]}' in row {number}, column {column}, not a number"
+                raise DiagnosticError(Diagnostic("GC0411", message, span))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word  # Python's own way of grouping digits

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, suggest
 from graphc.ir import GROUPS, Op
 from graphc.ir.attributes import AttributeFault, convert_attributes
-from graphc.ir.types import MAX_RANK
+from graphc.ir.types import MAX_DIM, MAX_RANK
 from graphc.network.network import NetworkNode
 from graphc.script.host import HostRecord
-from graphc.script.values import ArrayValue, BoolVector, IntVector, SizeVector, TensorShape, describe, flatten
+from graphc.script.values import (
+    ArrayValue,
+    BoolVector,
+    IntVector,
+    SizeVector,
+    TensorShape,
+    authors_span,
+    describe,
+    flatten,
+    leaf_spans,
+)
 
 V = TypeVar("V", float, str, bool)
 
-# what the index arithmetic of every device can hold
-MAX_DIM = (1 << 31) - 1
-
-_COUNTS_AXES = re.compile("axis|rank")
 _LEGACY_TAGS = {"criteria": "criterion", "eval": "evaluation"}
 
 
@@ -38,7 +43,7 @@ def attributes(cls: type[Op], record: HostRecord) -> dict[str, Any]:
 def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRecord | None, span: Span) -> Op:
     """The operator with its attributes; ``name`` identifies it where operators of its class are never merged."""
     try:
-        return make(cls, given, name)
+        return _with_known_words(make(cls, given, name))
     except AttributeFault as fault:
         blamed = span
         if record is not None and fault.attribute is not None and fault.attribute in given:
@@ -48,14 +53,15 @@ def converted(cls: type[Op], given: Mapping[str, Any], name: str, record: HostRe
 
 def make(cls: type[Op], given: Mapping[str, Any], name: str) -> Op:
     """The operator with its attributes; raises `AttributeFault`."""
-    op = cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
-    for field, author in cls.attribute_names().items():
-        value = getattr(op, field)
-        # an axis of a million would be a tuple of a million ones in many a shape rule
-        if type(value) is int and _COUNTS_AXES.search(field) and abs(value) > MAX_RANK:
-            raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", author)
-        if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
-            raise AttributeFault(f"{author} of {cls.names[0]} is out of range", author)
+    return cls(**convert_attributes(cls, {"name": name, **given} if cls.identified else given))
+
+
+def _with_known_words(op: Op) -> Op:
+    for field, options in op.choices.items():
+        author, value = op.attribute_names()[field], getattr(op, field)
+        if value.lower() not in (option.lower() for option in options):
+            hint = did_you_mean(value, options)
+            raise AttributeFault(f"{author} is '{value}', expected {' or '.join(options)}", author, hint)
     return op
 
 
@@ -100,19 +106,27 @@ def shape(record: HostRecord, name: str) -> tuple[int | None, ...]:
     except KeyError:
         raise DiagnosticError(Diagnostic("GC0406", f"the attribute {name} is missing", record.span)) from None
     span = record.own_span(name)
-    dims = plain(value, name, span)
-    if not isinstance(dims, tuple):
-        dims = (dims,)
-    for dim in dims:
-        if isinstance(dim, (bool, str)) or not float(dim).is_integer() or dim < 0:
-            shown = describe(dim) if isinstance(dim, (bool, str)) else f"{dim:g}"
-            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {shown}, not a whole number from 0 on", span))
+    dims = _leaves(value)
+    for index, dim in enumerate(dims):
+        if type(dim) is not float or not dim.is_integer() or dim < 0:
+            shown = f"{dim:g}" if type(dim) is float else describe(dim)
+            raise _wrong_dimension(f"a dimension is {shown}, not a whole number from 0 on", value, index, span)
         if dim > MAX_DIM:
-            raise DiagnosticError(Diagnostic("GC0406", f"a dimension is {dim:g}, at most {MAX_DIM} is possible", span))
+            raise _wrong_dimension(f"a dimension is {dim:g}, at most {MAX_DIM} is possible", value, index, span)
     if not 0 < len(dims) <= MAX_RANK:
         message = f"a shape has {len(dims)} dimensions, not 1 to {MAX_RANK}"
         raise DiagnosticError(Diagnostic("GC0406", message, span))
     return tuple(int(d) or None for d in dims)
+
+
+def _leaves(value: Any) -> Sequence[Any]:
+    return [float(d) for d in value.dims] if isinstance(value, TensorShape) else flatten(value)
+
+
+def _wrong_dimension(message: str, value: Any, index: int, span: Span) -> DiagnosticError:
+    place = span if isinstance(value, TensorShape) else leaf_spans(value, span)[index]
+    # a number with a name is wrong in one place, wherever the name is used
+    return DiagnosticError(Diagnostic("GC0406", message, place, cause=("GC0406", place)))
 
 
 def tags(record: HostRecord) -> tuple[str, ...]:
@@ -129,13 +143,16 @@ def tags(record: HostRecord) -> tuple[str, ...]:
 
 def operands(value: Any, operation: str, span: Span) -> list[NetworkNode]:
     """The nodes in ``inputs``: one, or an array of them, forced from left to right."""
-    return operands_of(value.elements() if isinstance(value, ArrayValue) else [value], operation, span)
+    if not isinstance(value, ArrayValue):
+        return operands_of([value], operation, span)
+    found = value.elements()
+    return operands_of(found, operation, span, [authors_span(item, value.owner, span) for item in value.items])
 
 
-def operands_of(found: Sequence[Any], operation: str, span: Span) -> list[NetworkNode]:
-    """The values as nodes, which all of them must be."""
-    for index, item in enumerate(found, 1):
+def operands_of(found: Sequence[Any], operation: str, span: Span, places: Sequence[Span] = ()) -> list[NetworkNode]:
+    """The values as nodes, which all of them must be; ``places`` are where they are written."""
+    for index, item in enumerate(found):
         if not isinstance(item, NetworkNode):
-            message = f"input {index} of {operation} is {describe(item)}, not a node"
-            raise DiagnosticError(Diagnostic("GC0404", message, span))
+            message = f"input {index + 1} of {operation} is {describe(item)}, not a node"
+            raise DiagnosticError(Diagnostic("GC0404", message, places[index] if places else span))
     return list(found)

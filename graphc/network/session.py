@@ -31,6 +31,7 @@ class Session:
     # where the language's `Print` goes
     write: Callable[[str], None] = lambda line: None
     _seeds: dict[ElementType, int] = field(default_factory=dict)
+    _ndl_seeds: dict[ElementType, int] = field(default_factory=dict)
     # networks that commands of this run are going to save, by the file
     _promised: dict[Path, Network] = field(default_factory=dict)
     # how often a model file was asked for
@@ -38,8 +39,11 @@ class Session:
 
     def next_seed(self, element: ElementType) -> int:
         """Seed of the next randomly initialised parameter; the first is 1."""
-        self._seeds[element] = self._seeds.get(element, 0) + 1
-        return self._seeds[element]
+        return _next(self._seeds, element)
+
+    def next_ndl_seed(self, element: ElementType) -> int:
+        """The same of parameters in the network description language, which are counted apart."""
+        return _next(self._ndl_seeds, element)
 
     def promise(self, path: str, network: Network) -> None:
         """The file will hold this network, whether it exists already or not."""
@@ -53,3 +57,8 @@ class Session:
         final = file.with_suffix("") if file.suffix[1:].isdigit() else file
         network = self._promised.get(file) or self._promised.get(final)
         return read_model_text(file) if network is None else format_network(network)
+
+
+def _next(counters: dict[ElementType, int], element: ElementType) -> int:
+    counters[element] = counters.get(element, 0) + 1
+    return counters[element]

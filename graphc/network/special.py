@@ -10,7 +10,10 @@ from graphc.ir import DynamicAxis, ElementType, Op, TensorType, operator
 
 @dataclass(frozen=True)
 class AxisSource(Op):
-    """``DynamicAxis()``: a dynamic axis of its own, for inputs to name. It has no value."""
+    """A dynamic axis of its own, for inputs to name: its name is the node's. It has no value.
+
+    Example: ``DynamicAxis () = [1 x node]``
+    """
 
     names: ClassVar = ("DynamicAxis",)
     family: ClassVar = "sources"
@@ -23,7 +26,8 @@ class AxisSource(Op):
         return TensorType((1,), self.element, DynamicAxis(self.name))
 
 
-_SPECIAL: dict[str, type[Op]] = {n.lower(): c for c in (AxisSource,) for n in c.names}
+NETWORK_OPERATIONS: tuple[type[Op], ...] = (AxisSource,)
+_SPECIAL: dict[str, type[Op]] = {n.lower(): c for c in NETWORK_OPERATIONS for n in c.names}
 
 
 def network_operator(name: str) -> type[Op] | None:

@@ -29,11 +29,16 @@ class Convolution(Op):
     ``lowerPad``, ``upperPad`` and ``dilation`` are one number or a list, an entry an axis. ``autoPadding`` (the default)
     pads with zeros so that stride 1 keeps the size; without it the pads are those given.
 
+    ``groups`` = g cuts the channels and the kernels into g equal parts, in order, and each part of the kernels sees its
+    part of the channels only: the weights are [kernel … x channels / g x maps]. With as many groups as channels the
+    convolution is depthwise. (CNTK's BrainScript has no groups.)
+
     ``transpose=true`` is the adjoint, which enlarges: ``kernelDims`` then ends with the number of output channels,
     ``mapDims`` is the number of input channels, weights are [kernel … x output channels x input channels], and
     ``outputShape`` chooses among the sizes that are possible.
 
     Example: ``Convolution ([2 x 1 x 1] 1 10, [4 x 1] 1 2 3 4, kernelDims=2, mapDims=1, autoPadding=false) = [3 x 1] 21 32 43``
+    Example: ``Convolution ([1 x 1 x 2] 1 10, [2 x 2] 1 2 3 4, kernelDims=1, mapDims=2, groups=2) = [2 x 2] 1 2 30 40``
     Example: ``Convolution ([2 x 1 x 1] 1 10, [2 x 1] 1 2, kernelDims=2:1, mapDims=1, autoPadding=false, transpose=true) = [3 x 1] 1 12 20``
     """  # noqa: E501 (an example is one line)
 
@@ -52,6 +57,7 @@ class Convolution(Op):
     transpose: bool = False
     output_shape: tuple[int, ...] = ()
     dilation: tuple[int, ...] = (1,)
+    groups: int = 1
     image_layout: str = "CHW"
     max_temp_mem_size_in_samples: int = 0
 
@@ -61,8 +67,14 @@ class Convolution(Op):
         return math.prod(self.map_dims)
 
     def geometry(self, x: TensorType) -> list[AxisGeometry]:
-        """Windows along every axis of what is convolved: the input, or the result of the adjoint."""
-        return self._adjoint_geometry(x) if self.transpose else self._windows().axes(x.dims, x.dims, x.dims)
+        """Windows along every axis of what is convolved: the input, or the result of the adjoint.
+
+        Groups are windows along the last axis, the channels.
+        """
+        if self.transpose:
+            return self._adjoint_geometry(x)
+        reach = (*x.dims[:-1], x.dims[-1] // self.groups)
+        return self._windows().axes(x.dims, reach, reach)
 
     def kernel_shape(self, x: TensorType) -> tuple[int, ...]:
         """Shape of the weights, [kernel … x maps], whatever shape they were declared with: the memory is the same."""
@@ -72,6 +84,7 @@ class Convolution(Op):
         self._require_supported()
         if not x.is_complete:
             return result_type((None,) * x.rank, w, x)
+        self._require_equal_groups(x)
         axes = self.geometry(x)
         if w.is_complete and w.size != element_count(axes) * self.maps:
             wanted = format_shape(self.kernel_shape(x))
@@ -79,7 +92,11 @@ class Convolution(Op):
         if self.transpose:
             return result_type([a.size for a in axes], w, x)
         sizes = [a.windows for a in axes]
-        return result_type((*sizes[:-1], sizes[-1] * self.maps), w, x)
+        return result_type((*sizes[:-1], self.maps if self.groups > 1 else sizes[-1] * self.maps), w, x)
+
+    def check(self, w: TensorType, x: TensorType) -> None:
+        if w.axis is not None:
+            raise ShapeError(f"the weights are {w}, but must be the same for all frames", 0)
 
     def offers(self, w: TensorType, x: TensorType) -> Iterable[tuple[int, Shape]]:
         if not w.is_complete and x.is_complete:
@@ -96,9 +113,21 @@ class Convolution(Op):
             x = x.reshape((*lead, self.maps, *(a.windows for a in reversed(axes))))
             return scatter_windows(c.xp, c.xp.tensordot(x, w, axes=((len(lead),), (0,))), axes)
         windows = gather_windows(c.xp, x, axes, 0.0)
+        if self.groups == 1:
+            return self._seen(c, windows, w, rank).reshape((*lead, *reversed(c.result.dims)))
+        at, each = len(lead), self.maps // self.groups
+        parts = [
+            self._seen(c, windows.take(c.xp.arange(i, i + 1), axis=at), w[i * each : (i + 1) * each], rank)
+            for i in range(self.groups)
+        ]
+        return c.xp.concatenate(parts, axis=at).reshape((*lead, *reversed(c.result.dims)))
+
+    @staticmethod
+    def _seen(c: Context, windows: Any, w: Any, rank: int) -> Any:
+        """Every window times every kernel, maps as first axis behind the frames'."""
         kernel_axes = tuple(range(windows.ndim - rank, windows.ndim))
         y = c.xp.tensordot(windows, w, axes=(kernel_axes, tuple(range(1, rank + 1))))
-        return c.xp.moveaxis(y, -1, len(lead)).reshape((*lead, *reversed(c.result.dims)))
+        return c.xp.moveaxis(y, -1, windows.ndim - 2 * rank)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         x = types[1]
@@ -149,6 +178,15 @@ class Convolution(Op):
             for k in range(rank)
         )
 
+    def _require_equal_groups(self, x: TensorType) -> None:
+        if self.groups == 1:
+            return
+        if len(self.kernel_dims) >= x.rank:
+            raise ShapeError(f"with groups, kernelDims names the axes before the channels only: fewer than {x.rank}", 1)
+        for what, count in (("channels", x.dims[-1]), ("kernels", self.maps)):
+            if count % self.groups:
+                raise ShapeError(f"groups is {self.groups}, but {count} {what} cannot be cut into so many equal parts")
+
     def _require_supported(self) -> None:
         if not self.kernel_dims:
             raise ShapeError("kernelDims is empty")
@@ -160,5 +198,7 @@ class Convolution(Op):
             raise ShapeError("sharing=false, a kernel for every position, is not supported")
         if not channels_first(self.image_layout):
             raise ShapeError("imageLayout is HWC: convolution needs CHW, images of [width x height x channels]")
-        if self.transpose and any(d != 1 for d in self.dilation):
-            raise ShapeError("dilation of a transposed convolution must be 1")
+        if self.groups < 1:
+            raise ShapeError(f"groups is {self.groups}, expected 1 or more")
+        if self.transpose and (self.groups > 1 or any(d != 1 for d in self.dilation)):
+            raise ShapeError(f"{'groups' if self.groups > 1 else 'dilation'} of a transposed convolution must be 1")

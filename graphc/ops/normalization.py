@@ -42,6 +42,14 @@ class _Normalization(Op):
         """Array shape in which a statistic broadcasts over samples."""
         return (x.dims[-1], *(1,) * (x.rank - 1)) if self.spatial else tuple(reversed(x.dims))
 
+    def check(self, *types: TensorType) -> None:
+        require_frames("BatchNormalization", types[0])
+        for index, type in enumerate(types[1:], 1):
+            if type.axis is not None:
+                raise ShapeError(f"{self.operands[index]} is {type}, but must be the same for all frames", index)
+        if types[5].size != 1:
+            raise ShapeError(f"runCount is {types[5]}, expected [1]", 5)
+
     def mean(self, c: Context, x: Any) -> Any:
         """Mean of the minibatch, in `statistics_shape`."""
         return self._average(c, x)
@@ -115,14 +123,6 @@ class BatchNormalization(_Normalization):
                     raise ShapeError(what, index, 0)
         return result_type(x.shape, x, *types[1:5])
 
-    def check(self, *types: TensorType) -> None:
-        require_frames("BatchNormalization", types[0])
-        for index, type in enumerate(types[1:], 1):
-            if type.axis is not None:
-                raise ShapeError(f"{self.operands[index]} is {type}, but must be the same for all frames", index)
-        if types[5].size != 1:
-            raise ShapeError(f"runCount is {types[5]}, expected [1]", 5)
-
     def offers(self, *types: TensorType) -> Iterable[tuple[int, Shape]]:
         x = types[0]
         if x.is_complete:
@@ -161,7 +161,10 @@ class _Update(_Normalization):
 
 @op
 class RunningMean(_Update):
-    """The mean that `BatchNormalization` keeps, after a training step. Made by the compiler."""
+    """The mean that `BatchNormalization` keeps, after a training step. Made by the compiler.
+
+    Example: ``BatchNormalizationMean ([2 x *], [2], [2], [2], [2], [1]) = [2]``
+    """
 
     names: ClassVar = ("BatchNormalizationMean",)
     _index: ClassVar = 3
@@ -173,7 +176,10 @@ class RunningMean(_Update):
 
 @op
 class RunningVariance(_Update):
-    """The variance, without bias, that `BatchNormalization` keeps, after a training step. Made by the compiler."""
+    """The variance, without bias, that `BatchNormalization` keeps, after a training step. Made by the compiler.
+
+    Example: ``BatchNormalizationVariance ([2 x *], [2], [2], [2], [2], [1]) = [2]``
+    """
 
     names: ClassVar = ("BatchNormalizationVariance",)
     _index: ClassVar = 4
@@ -188,7 +194,10 @@ class RunningVariance(_Update):
 
 @op
 class RunningCount(_Update):
-    """The number of frames that `BatchNormalization` has seen, after a training step. Made by the compiler."""
+    """The number of frames that `BatchNormalization` has seen, after a training step. Made by the compiler.
+
+    Example: ``BatchNormalizationCount ([2 x *], [2], [2], [2], [2], [1]) = [1]``
+    """
 
     names: ClassVar = ("BatchNormalizationCount",)
     _index: ClassVar = 5

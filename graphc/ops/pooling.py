@@ -94,6 +94,7 @@ class Pooling(PoolingBase):
     """
 
     names: ClassVar = ("Pooling",)
+    choices: ClassVar = {"pool_kind": ("max", "average")}
 
     pool_kind: str
     kernel_dims: tuple[int, ...]

@@ -107,8 +107,8 @@ def _inside(xp: Any, begin: Any, end: Any, bins: int, size: int) -> list[Any]:
 class Crop(Op):
     """The part of ``a`` that has the width and height of ``b``, from column ``xOffset`` and row ``yOffset`` on.
 
-    Of ``b`` only the shape counts. Offsets that are not given would follow from how a and b come from one image through
-    convolutions and pooling, which is not found out yet.
+    Of ``b`` only the shape counts. Offsets that are not given follow from how a and b come from one image through
+    convolutions, pooling and elementwise operations, or a from eqA and b from eqB, which are taken for one image.
 
     Example: ``Crop ([3 x 2] 1 2 3 4 5 6, [2 x 1] 0 0, xOffset=1, yOffset=1) = [2 x 1] 5 6``
     """
@@ -121,6 +121,11 @@ class Crop(Op):
 
     x_offset: int | None = None
     y_offset: int | None = None
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether both are given; else they are the compiler's to find (graphc.network.cropping)."""
+        return self.x_offset is not None and self.y_offset is not None
 
     def infer(self, a: TensorType, b: TensorType, *anchors: TensorType) -> TensorType:
         if len(anchors) == 1:
@@ -135,9 +140,9 @@ class Crop(Op):
     def check(self, a: TensorType, b: TensorType, *anchors: TensorType) -> None:
         if a.rank < 2 or b.rank < 2:
             raise ShapeError(f"images have a width and a height, but a is {a} and b is {b}", 0, 1)
-        if self.x_offset is None or self.y_offset is None:
+        if not self.has_offsets:
             hint = "give xOffset and yOffset"
-            raise ShapeError("offsets of Crop cannot be derived from the network yet", hint=hint)
+            raise ShapeError("offsets of Crop are derived in a network only", hint=hint)
 
     def evaluate(self, c: Context, a: Any, b: Any, *anchors: Any) -> Any:
         assert self.x_offset is not None and self.y_offset is not None, self

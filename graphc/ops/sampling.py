@@ -31,6 +31,8 @@ class RandomSample(_Sampling):
     """Classes drawn at random with probabilities proportional to ``weights``, one column with a single 1 for each.
 
     Every minibatch draws anew, with or without replacement (``allowDuplicates``). No gradient.
+
+    Example: ``RandomSample ([4], sizeOfSampledSet=2) = [4 x 2]``
     """
 
     names: ClassVar = ("RandomSample",)

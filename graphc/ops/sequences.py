@@ -23,6 +23,8 @@ class Where(_Sequences):
     The condition is one number a frame. Fractions add up: a frame is taken once for every whole number that the sum
     has reached, and the first frame with a positive condition always. Sequences in which nothing is taken are an error
     of the run. No gradient.
+
+    Example: ``Where ([1 x *]) = [1 x w]``
     """
 
     names: ClassVar = ("Where",)
@@ -61,6 +63,8 @@ class PackedIndex(_Sequences):
     """Indices into sequences as positions in the minibatch of ``target``; no gradient.
 
     The indices are counted within each sequence of ``target``, as `Where` gives them.
+
+    Example: ``PackedIndex ([2 x *], [1 x w]) = [1 x w]``
     """
 
     names: ClassVar = ("PackedIndex",)
@@ -86,6 +90,8 @@ class GatherPacked(_Sequences):
     """The frames of ``x`` that ``index`` names, on the dynamic axis of ``index``.
 
     An ``x`` without dynamic axis is a table: the index chooses along its last axis, so [d x V] gives [d].
+
+    Example: ``GatherPacked ([1 x w], [3 x *]) = [3 x w]``
     """
 
     names: ClassVar = ("GatherPacked",)
@@ -112,6 +118,8 @@ class ScatterPacked(_Sequences):
 
     ``y`` must have as many frames a sequence as ``index``, which only the run can know: it may come from elsewhere, as
     the state of an encoder that is put into a decoder's first frame.
+
+    Example: ``ScatterPacked ([1 x *], [1 x w], [3 x w]) = [3 x *]``
     """
 
     names: ClassVar = ("ScatterPacked",)
@@ -142,6 +150,8 @@ class ReconcileDynamicAxis(_Sequences):
 
     An ``x`` without dynamic axis, or with one frame a sequence, is repeated; otherwise the run requires sequences of
     equal lengths.
+
+    Example: ``ReconcileDynamicAxis ([2 x *], [3 x w]) = [2 x w]``
     """
 
     names: ClassVar = ("ReconcileDynamicAxis", "ReconcileMBLayout")
@@ -167,7 +177,10 @@ class ReconcileDynamicAxis(_Sequences):
 
 @op
 class TimeReverse(_Sequences):
-    """The frames of each sequence in reverse order, which CNTK declares but cannot run."""
+    """The frames of each sequence in reverse order, which CNTK declares but cannot run.
+
+    Example: ``TimeReverse ([2 x *]) = [2 x *]``
+    """
 
     names: ClassVar = ("TimeReverse",)
     arity: ClassVar = (1, 1)
@@ -198,6 +211,8 @@ class OptimizedRNNStack(_Sequences):
     next one sees both. ``axis`` -1 runs over the frames of vectors, 2 over the second axis of each sample. The weights
     are one matrix with ``hiddenDims`` rows: for every layer and direction the input matrices of all gates, then the
     recurrent ones; behind those of all layers, for every layer and direction, two vectors of biases.
+
+    Example: ``OptimizedRNNStack ([3 x 28], [2 x *], hiddenDims=3) = [3 x *]``
     """
 
     names: ClassVar = ("OptimizedRNNStack", "RNN")

@@ -25,6 +25,8 @@ class InputValue(Op):
     """A stream of the reader: one sample of shape ``shape`` a frame.
 
     ``axis`` names the dynamic axis; inputs that name the same one have the same sequences.
+
+    Example: ``InputValue (shape=2:3) = [2 x 3 x *]``
     """
 
     names: ClassVar = ("InputValue", "Input")
@@ -51,6 +53,8 @@ class LearnableParameter(Op):
     """Values that training changes, unless ``learning_rate_multiplier`` is 0; no dynamic axis.
 
     A dimension of 0 is inferred from where the parameter is used.
+
+    Example: ``LearnableParameter (shape=2:3) = [2 x 3]``
     """
 
     names: ClassVar = ("LearnableParameter", "Parameter")
@@ -86,7 +90,10 @@ class LearnableParameter(Op):
 
 @op
 class EnvironmentInput(Op):
-    """A property of the run as a number: ``isTraining`` is 1 in training and 0 otherwise."""
+    """A property of the run as a number: ``isTraining`` is 1 in training and 0 otherwise.
+
+    Example: ``EnvironmentInput (propertyName=isTraining) = [1] 0``
+    """
 
     names: ClassVar = ("EnvironmentInput",)
     family: ClassVar = "sources"

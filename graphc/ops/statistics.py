@@ -33,21 +33,30 @@ class Precomputed(_OfFrames):
 
 @op
 class Mean(Precomputed):
-    """The mean of every element over all frames of the training set, found before training and then constant."""
+    """The mean of every element over all frames of the training set, found before training and then constant.
+
+    Example: ``Mean ([2 x *]) = [2]``
+    """
 
     names: ClassVar = ("Mean",)
 
 
 @op
 class InvStdDev(Precomputed):
-    """1 / √variance of every element over all frames of the training set; variances below 1e-10 count as 1e-10."""
+    """1 / √variance of every element over all frames of the training set; variances below 1e-10 count as 1e-10.
+
+    Example: ``InvStdDev ([2 x *]) = [2]``
+    """
 
     names: ClassVar = ("InvStdDev",)
 
 
 @op
 class EpochAccumulator(_OfFrames):
-    """The mean of every element over all frames since the epoch began, for evaluation; no gradient."""
+    """The mean of every element over all frames since the epoch began, for evaluation; no gradient.
+
+    Example: ``EpochAccumulator ([2 x *]) = [2]``
+    """
 
     names: ClassVar = ("EpochAccumulator",)
 

@@ -9,7 +9,7 @@ from graphc.ir import Context, Op, TensorType, op
 
 @op
 class Trace(Op):
-    """The operand itself; CNTK also prints it, every ``logFrequency`` minibatches behind the first ``logFirst``.
+    """The operand itself; CNTK also prints it: the first ``logFirst`` minibatches, then every ``logFrequency``-th.
 
     Example: ``Trace ([2] 1 2, say=h) = [2] 1 2``
     """

@@ -20,6 +20,8 @@ class LabelsToGraph(Op):
     """Labels as `ForwardBackward` takes them: the operand itself.
 
     Each frame is a vector whose largest element is 2 on the first frame of a token and 1 on the following ones.
+
+    Example: ``LabelsToGraph ([4 x *]) = [4 x *]``
     """
 
     names: ClassVar = ("LabelsToGraph",)
@@ -41,6 +43,8 @@ class ForwardBackward(Criterion):
 
     ``features`` are scores before the softmax. A ``delayConstraint`` from 0 on forbids a token later than that many
     frames after the labels begin the next one.
+
+    Example: ``ForwardBackward ([4 x *], [4 x *], blankTokenId=3) = [1]``
     """
 
     names: ClassVar = ("ForwardBackward",)
@@ -64,6 +68,8 @@ class EditDistanceError(Criterion):
 
     Tokens are the largest elements of the frames. ``squashInputs`` makes runs of one token one token; then those of
     ``tokensToIgnore`` are left out. The count is scaled so that the average over frames is edits a token.
+
+    Example: ``EditDistanceError ([4 x *], [4 x *]) = [1]``
     """
 
     names: ClassVar = ("EditDistanceError",)

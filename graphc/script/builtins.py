@@ -18,6 +18,7 @@ from graphc.script.values import (
     SizeVector,
     TensorShape,
     flatten,
+    leaf_spans,
 )
 
 V = TypeVar("V")
@@ -69,18 +70,21 @@ class Parameters:
 
     def leaves(self, name: str, kind: type, kind_name: str) -> list[Any]:
         found = flatten(self.any(name))
-        for value in found:
+        for index, value in enumerate(found):
             if type(value) is not kind:
-                raise expected(kind_name, value, self.span(name))
+                raise expected(kind_name, value, self.leaf_span(name, index))
         return found
+
+    def leaf_span(self, name: str, index: int) -> Span:
+        return leaf_spans(self.any(name), self.span(name))[index]
 
     def integers(self, name: str, lowest: int | None) -> tuple[int, ...]:
         items = self.leaves(name, float, "number")
-        for value in items:
+        for index, value in enumerate(items):
             if not value.is_integer():
-                raise expected("integer", value, self.span(name))
+                raise expected("integer", value, self.leaf_span(name, index))
             if lowest is not None and value < lowest:
-                raise unsuitable(f"{self._type_name} cannot hold {value:g}", self.span(name))
+                raise unsuitable(f"{self._type_name} cannot hold {value:g}", self.leaf_span(name, index))
         return tuple(int(value) for value in items)
 
     def unknown_what(self) -> DiagnosticError:

@@ -38,6 +38,15 @@ def expected(type_name: str, found: Any, span: Span) -> DiagnosticError:
     return DiagnosticError(Diagnostic("GC0305", message, span))
 
 
+def wrong_arguments(function: FunctionValue, call: ast.Call, given: int) -> DiagnosticError:
+    """What is wrong with a call: a name that the function does not know, before a number that does not fit."""
+    unknown = [a for a in call.arguments if a.name is not None and a.name not in function.optional]
+    strange = [a for a in unknown if a.name not in function.positional]
+    if strange or given == len(function.positional):
+        return unknown_option(function, (strange or unknown)[0])
+    return wrong_count(function, call, given)
+
+
 def wrong_count(function: FunctionValue, call: ast.Call, given: int) -> DiagnosticError:
     wanted = len(function.positional)
     message = f"function expects {wanted} positional parameters, {given} were provided"

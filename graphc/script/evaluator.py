@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile, Span
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, SourceFile, Span
 from graphc.script import errors
 from graphc.script.blame import Call, author_span, blamed, endless
 from graphc.script.builtins import BUILTIN_TYPES, Parameters
@@ -39,7 +39,9 @@ from graphc.script.values import (
     PoisonError,
     RecordValue,
     RootScope,
+    Site,
     Thunk,
+    literal_of,
     written_at,
 )
 from graphc.syntax import ast
@@ -59,6 +61,8 @@ class Limits:
     calls: int = 50_000
     depth: int = 500_000
     elements: int = 1_000_000
+    # between one node and the next; real models need a few hundred
+    idle_calls: int = 60_000
     seconds: float | None = None
 
 
@@ -90,8 +94,11 @@ class Evaluator:
         self._depth = 0
         self._hop_at = _HOP
         self._current: Thunk | None = None
+        # whose value the last expression passed on, if it made none of its own
+        self._via: Thunk | None = None
         self._calls: list[Call] = []
         self._applied = 0
+        self._applied_at_node = 0
         self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._root = RootScope({}, library.span, self)
         self._library_files: frozenset[SourceFile] = frozenset(m.name_span.file for m in library.members)
@@ -164,11 +171,12 @@ class Evaluator:
             thunk.caller = None
         thunk.value = value
         thunk.state = DONE
-        if type(expr) is ast.Name and expr.span.file in self._library_files:
-            # the library only passed it on: messages about the value go to where it was written
-            origin = scope.find(expr.name)
-            if type(origin) is Thunk:
-                thunk.site = origin.site
+        via = self._via
+        if via is not None and via.value is value:
+            thunk.via = via.via or via
+            if expr.span.file in self._library_files:
+                # the library only passed it on: messages about the value go to where it was written
+                thunk.site = via.site
         thunk.expr = thunk.scope = thunk.path = None
         return value
 
@@ -216,14 +224,20 @@ class Evaluator:
             self._hop_at -= _HOP
 
     def _literal(self, expr: ast.Number | ast.String | ast.Bool, scope: RecordValue, path: Path) -> Any:
+        self._via = None
         return expr.value
 
     def _name(self, expr: ast.Name, scope: RecordValue, path: Path) -> Any:
         value = scope.find(expr.name)
         if type(value) is Thunk:
-            return value.value if value.state == DONE else self._force(value, expr.span)
+            return self._passed_on(value, expr.span)
         if value is None:
             raise DiagnosticError(errors.unknown_identifier(expr.name, expr.span, scope.visible_names()))
+        return value
+
+    def _passed_on(self, thunk: Thunk, use: Span) -> Any:
+        value = thunk.value if thunk.state == DONE else self._force(thunk, use)
+        self._via = thunk
         return value
 
     def _record_(self, expr: ast.Record, scope: RecordValue, path: Path) -> RecordValue:
@@ -240,14 +254,15 @@ class Evaluator:
             value = base.find(name)
             if value is None:
                 raise DiagnosticError(errors.unknown_identifier(name, expr.name_span, base.visible_names()))
-            return self._force(value, expr.name_span) if type(value) is Thunk else value
+            return self._passed_on(value, expr.name_span) if type(value) is Thunk else value
         member = getattr(base, "member", None)
         if member is None:
-            raise errors.expected("record", base, expr.base.span)
+            raise errors.expected("record", base, self._written(expr.base, base))
         try:
             return _as_value(member(name), expr.span, self)
         except KeyError:
-            raise DiagnosticError(errors.unknown_identifier(name, expr.name_span, ())) from None
+            names = getattr(base, "member_names", ())
+            raise DiagnosticError(errors.unknown_identifier(name, expr.name_span, names)) from None
 
     def _list(self, expr: ast.List, scope: RecordValue, path: Path) -> ArrayValue:
         items = [Thunk(item, scope, (path, f"[{i}]"), item) for i, item in enumerate(expr.items)]
@@ -278,25 +293,25 @@ class Evaluator:
     def _index(self, expr: ast.Index, scope: RecordValue, path: Path) -> Any:
         array = self._evaluate(expr.base, scope, (path, "._vector"))
         if type(array) is not ArrayValue:
-            raise errors.expected("array", array, expr.base.span)
+            raise errors.expected("array", array, self._written(expr.base, array))
         index = self._integer(expr.index, scope, (path, "._index"))
         if not array.first <= index <= array.last:
             raise errors.out_of_bounds(index, array.first, array.last, expr.index.span, array.span)
         item = array.items[index - array.first]
-        return self._force(item, expr.span) if type(item) is Thunk else item
+        return self._passed_on(item, expr.span) if type(item) is Thunk else item
 
     def _integer(self, expr: ast.Expr, scope: RecordValue, path: Path) -> int:
         value = self._evaluate(expr, scope, path)
         if type(value) is not float:
-            raise errors.expected("number", value, expr.span)
+            raise errors.expected("number", value, self._written(expr, value))
         if not value.is_integer():
-            raise errors.expected("integer", value, expr.span)
+            raise errors.expected("integer", value, self._written(expr, value))
         return int(value)
 
     def _function(self, expr: ast.Expr, scope: RecordValue, path: Path) -> FunctionValue:
         value = self._evaluate(expr, scope, path)
         if not isinstance(value, FunctionValue):
-            raise errors.expected("function", value, expr.span)
+            raise errors.expected("function", value, self._written(expr, value))
         return value
 
     def _if(self, expr: ast.If, scope: RecordValue, path: Path) -> Any:
@@ -306,7 +321,7 @@ class Evaluator:
         if condition is False:
             return self._evaluate(expr.otherwise, scope, path)
         if not self.host.is_node(condition):
-            raise errors.expected("boolean", condition, expr.condition.span)
+            raise errors.expected("boolean", condition, self._written(expr.condition, condition))
         # the reference builds the else branch first, and the order of parameters depends on it
         otherwise = self._evaluate(expr.otherwise, scope, (path, ".else"))
         then = self._evaluate(expr.then, scope, (path, ".then"))
@@ -314,6 +329,7 @@ class Evaluator:
 
     def _unary(self, expr: ast.Unary, scope: RecordValue, path: Path) -> Any:
         operand = self._evaluate(expr.operand, scope, _unary_path(expr.operator, path))
+        self._via = None
         return apply_unary(self._at_author(expr, scope), operand, self.host, path)
 
     def _binary(self, expr: ast.Binary, scope: RecordValue, path: Path) -> Any:
@@ -322,7 +338,10 @@ class Evaluator:
         left = self._evaluate(expr.left, scope, (path, left_segment))
         if (left is False and symbol == "&&") or (left is True and symbol == "||"):
             return left
+        passed_left = self._via
         right = self._evaluate(expr.right, scope, (path, right_segment))
+        passed_right = self._via
+        self._via = None
         kind = type(left)
         if kind is type(right) and kind in PRIMITIVE and symbol in PRIMITIVE[kind]:
             result = PRIMITIVE[kind][symbol](left, right)
@@ -330,7 +349,19 @@ class Evaluator:
         if symbol == ">>" and isinstance(left, FunctionValue) and isinstance(right, FunctionValue):
             force_defaults(left, self.force)
             return compose(expr, left, right)
-        return apply_binary(self._at_author(expr, scope), left, right, self.host, path)
+        try:
+            return apply_binary(self._at_author(expr, scope), left, right, self.host, path)
+        except DiagnosticError as error:
+            passed_on = [via for via in (passed_left, passed_right) if via is not None]
+            raise DiagnosticError(*(self._at_operand(d, expr, passed_on) for d in error.diagnostics)) from None
+
+    def _at_operand(self, found: Diagnostic, expr: ast.Binary, passed_on: Sequence[Thunk]) -> Diagnostic:
+        """The complaint about an operator at the operand that the author handed to the library, with its literals."""
+        own = [via for via in passed_on if self.is_authors(via.site)]
+        if expr.span.file in self._library_files:
+            return replace(found, span=written_at(own[0].site)) if len(own) == 1 else found
+        places = [literal_of(via, self) for via in own]
+        return replace(found, labels=(*found.labels, *(Label(f"{p.text} is written", p) for p in places if p)))
 
     # --- functions
 
@@ -360,11 +391,8 @@ class Evaluator:
                 given += 1
             elif name in function.optional:
                 named[name] = Thunk(argument.value, scope, (path, "." + name), argument)
-        if given != len(names):
-            raise errors.wrong_count(function, expr, given)
-        if given + len(named) != len(expr.arguments):
-            wrong = next(a for a in expr.arguments if a.name is not None and a.name not in named)
-            raise errors.unknown_option(function, wrong)
+        if given != len(names) or given + len(named) != len(expr.arguments):
+            raise errors.wrong_arguments(function, expr, given)
         return self._apply(function, positional, named, path, self._author_span(expr.span, scope))
 
     def _apply(
@@ -402,8 +430,21 @@ class Evaluator:
         if self._deadline is not None and time.monotonic() > self._deadline:
             message = f"evaluation takes longer than {self.limits.seconds:g} seconds"
             raise DiagnosticError(Diagnostic("GC0314", message, span))
+        if self._applied - self._applied_at_node > self.limits.idle_calls:
+            message = f"evaluation does not end: {self.limits.idle_calls:,} calls and no node was made"
+            raise DiagnosticError(Diagnostic("GC0314", message, span))
 
     # --- the author's text
+
+    def is_authors(self, site: Site) -> bool:
+        return written_at(site).file not in self._library_files
+
+    def _written(self, expr: ast.Expr, value: Any) -> Span:
+        """The expression whose value was just found, or, of the library's, the author's that handed it in."""
+        via = self._via
+        if expr.span.file in self._library_files and via is not None and via.value is value:
+            return written_at(via.site) if self.is_authors(via.site) else expr.span
+        return expr.span
 
     def _author_span(self, span: Span, scope: RecordValue) -> Span:
         return author_span(span, scope, self._library_files) if span.file in self._library_files else span
@@ -421,11 +462,15 @@ class Evaluator:
             raise errors.unknown_type(name, expr.type_span, (*BUILTIN_TYPES, *host.types))
         record = self._evaluate(expr.argument, scope, None if name in host.empty_path_types else path)
         if not isinstance(record, RecordValue):
-            raise errors.expected("record", record, expr.argument.span)
+            raise errors.expected("record", record, self._written(expr.argument, record))
         if name in host.types:
+            self._applied_at_node = self._applied
             span = self._author_span(expr.span, scope)
-            return _as_value(host.create(name, record, join_path(path), span), span, self)
-        return BUILTIN_TYPES[name](Parameters(record, name, expr.span), self.write)
+            value = _as_value(host.create(name, record, join_path(path), span), span, self)
+        else:
+            value = BUILTIN_TYPES[name](Parameters(record, name, expr.span), self.write)
+        self._via = None
+        return value
 
 
 def _unary_path(symbol: str, path: Path) -> Path:

@@ -38,7 +38,15 @@ class HostRecord(Protocol):
         ...
 
     def own_span(self, name: str) -> Span:
-        """Where the member is defined."""
+        """Where the member's value is written: the literal, if the member is but a name for one."""
+        ...
+
+    def use_span(self, name: str) -> Span:
+        """Where the member is defined, whatever it names."""
+        ...
+
+    def name_span(self, name: str) -> Span:
+        """Where the member's name is written."""
         ...
 
 

@@ -147,7 +147,7 @@ def _node_binary(expr: ast.Binary, left: Any, right: Any, host: Host, path: str)
         if any(value is (symbol == "||") for value in (left, right)):
             return left
         if symbol == "||" or not _only_nodes_and(bool, left, right, host):
-            raise not_applicable(expr, left, right)
+            raise not_applicable(expr, left, right, _INSTEAD.get(symbol))
         return host.operation("ElementTimes", _inputs((left, right), expr, host, path), {}, path, span)
     if not _only_nodes_and(float, left, right, host):
         raise not_applicable(expr, left, right)
@@ -158,9 +158,15 @@ def _node_binary(expr: ast.Binary, left: Any, right: Any, host: Host, path: str)
     elif symbol in _NODE_OPERATIONS:
         name, attributes = _NODE_OPERATIONS[symbol], {}
     else:
-        raise not_applicable(expr, left, right)
+        raise not_applicable(expr, left, right, _INSTEAD.get(symbol))
     return host.operation(name, _inputs((left, right), expr, host, path), attributes, path, span)
 
+
+# what to write instead of the operators that nodes do not have
+_INSTEAD = {
+    "||": "nodes are combined by BS.Boolean.Or (x, y)",
+    "**": "the square of a node is x .* x, other powers Exp (y .* Log (x)) where x is positive",
+}
 
 _TIMES_ATTRIBUTES: Mapping[str, Any] = {"outputRank": 1.0, "inferInputRankToMap": -1.0}
 
@@ -198,12 +204,14 @@ def apply_unary(expr: ast.Unary, operand: Any, host: Host, path: Path) -> Any:
         raise unary_not_applicable(expr, operand)
     if symbol == "+":
         return operand
+    if symbol == "-" and number:
+        return -operand
     name = join_path(path)
     if symbol == "!":
         # 1 - x, even for a number
         inputs = [host.constant(1.0, name, expr.span), as_node(operand, host, name, expr.operand.span)]
         return host.operation("Minus", inputs, {}, name, expr.span)
-    return -operand if number else host.operation("Negate", [operand], {}, name, expr.span)
+    return host.operation("Negate", [operand], {}, name, expr.span)
 
 
 def node_choice(expr: ast.If, values: tuple[Any, Any, Any], host: Host, path: Path) -> Any:

@@ -28,7 +28,7 @@ Site: TypeAlias = "ast.Member | ast.Argument | ast.Parameter | ast.Expr"
 class Thunk:
     """An expression with its scope, evaluated at most once: call by need."""
 
-    __slots__ = ("caller", "expr", "path", "scope", "site", "state", "value")
+    __slots__ = ("caller", "expr", "path", "scope", "site", "state", "value", "via")
 
     def __init__(self, expr: ast.Expr | None, scope: RecordValue, path: Path, site: Site) -> None:
         # none stands for the value of a member that is to be decoded first
@@ -40,6 +40,8 @@ class Thunk:
         self.value: Any = None
         # the thunk that was running when this one was forced: the chain that messages tell
         self.caller: Thunk | None = None
+        # the thunk that made the value, if this one only passes it on
+        self.via: Thunk | None = None
 
     @property
     def name(self) -> str | None:
@@ -56,6 +58,27 @@ def written_at(site: Site) -> Span:
             return site.span if site.default is None else site.default.span
         case _:
             return site.span
+
+
+def origin_of(thunk: Thunk, evaluator: Evaluator) -> Span:
+    """The author's text to change where a value is wrong: the literal that a name stands for, else where it is used."""
+    return literal_of(thunk, evaluator) or written_at(thunk.site)
+
+
+def literal_of(thunk: Thunk, evaluator: Evaluator) -> Span | None:
+    """The author's literal that a value is, under whatever names."""
+    source = thunk.via or thunk
+    return written_at(source.site) if _is_literal(source.site) and evaluator.is_authors(source.site) else None
+
+
+def use_of(thunk: Thunk, evaluator: Evaluator) -> Span:
+    """Where the author uses a value, whatever it is a name for."""
+    return written_at(thunk.site)
+
+
+def _is_literal(site: Site) -> bool:
+    value = site.value if isinstance(site, (ast.Member, ast.Argument)) else site
+    return isinstance(value, (ast.Number, ast.String, ast.Bool))
 
 
 class RecordValue:
@@ -106,7 +129,21 @@ class RecordValue:
     def own_span(self, name: str) -> Span:
         """Where the value of a visible name was written: outside the library, if the library only passed it on."""
         value = self.find(name)
+        if type(value) is not Thunk:
+            return self.span
+        return written_at(value.site) if value.via is None else origin_of(value, self.evaluator)
+
+    def use_span(self, name: str) -> Span:
+        """Where the value of a visible name was asked for."""
+        value = self.find(name)
         return written_at(value.site) if type(value) is Thunk else self.span
+
+    def name_span(self, name: str) -> Span:
+        """Where the member itself is written, before its ``=``."""
+        value = self.find(name)
+        if type(value) is Thunk and isinstance(value.site, ast.Member):
+            return value.site.name_span
+        return self.use_span(name)
 
     def visible_names(self) -> Iterator[str]:
         scope: RecordValue | None = self
@@ -199,6 +236,10 @@ class Tail(Sequence[Any]):
         return self._items[self._start + index]
 
 
+# Shapes and inputs have a handful; an array that shares its halves all the way down has a power of two.
+_MOST_LEAVES = 100_000
+
+
 def flatten(value: Any, span: Span | None = None) -> list[Any]:
     """Forced leaves of nested arrays, left to right; a value that is no array is its own only leaf.
 
@@ -222,6 +263,30 @@ def flatten(value: Any, span: Span | None = None) -> list[Any]:
     return leaves
 
 
+def leaf_spans(value: Any, span: Span, place_of: Callable[[Thunk, Evaluator], Span] = origin_of) -> list[Span]:
+    """Where each leaf of an array that was flattened is written; ``span`` is where the value itself is."""
+    found: list[Span] = []
+    pending = [(value, span)]
+    while pending:
+        item, place = pending.pop()
+        if type(item) is ArrayValue:
+            pending.extend((x, _closer(x, place, item.owner, place_of)) for x in reversed(item.items))
+        elif type(item) is Thunk:
+            pending.append((item.value, place))
+        else:
+            found.append(place)
+    return found
+
+
+def authors_span(item: Any, evaluator: Evaluator, otherwise: Span) -> Span:
+    """Where the author wrote an element of an array; what the library put there is ``otherwise``."""
+    return written_at(item.site) if type(item) is Thunk and evaluator.is_authors(item.site) else otherwise
+
+
+def _closer(item: Any, place: Span, evaluator: Evaluator, place_of: Callable[[Thunk, Evaluator], Span]) -> Span:
+    return place_of(item, evaluator) if type(item) is Thunk and evaluator.is_authors(item.site) else place
+
+
 @dataclass(frozen=True, slots=True)
 class _Unforced:
     array: ArrayValue
@@ -232,10 +297,11 @@ class _Unforced:
 def _require_end(array: ArrayValue, depth: int, elements: int, span: Span | None) -> None:
     """Arrays are made as they are looked at, so that a nest of them may have no end: ``Repeat (0/0, x)``."""
     limits = array.owner.limits
+    most = min(limits.elements, _MOST_LEAVES)
     if depth >= limits.calls:
         message = f"arrays are nested {depth:,} deep and still do not end"
-    elif elements > limits.elements:
-        message = f"nested arrays of more than {limits.elements:,} elements"
+    elif elements > most:
+        message = f"nested arrays of more than {most:,} elements"
     else:
         return
     raise DiagnosticError(Diagnostic("GC0312", message, span or array.span))

@@ -121,7 +121,8 @@ class _Loader:
         full = self._context.directory / path
         if not os.path.isdir(full):
             raise DiagnosticError(Diagnostic("GC0001", f"there is no folder {full}", asked))
-        self._context.directory = full
+        # whole, because a run goes there, and what is read then is relative to it all the same
+        self._context.directory = full.absolute()
 
     def _is_new(self, path: Path) -> bool:
         real = os.path.realpath(path)

@@ -48,6 +48,7 @@ _BOOLEANS |= dict.fromkeys(("f", "false", "F", "False", "FALSE", "0", ""), False
 # Longer chains and larger texts than any person writes: a definition that multiplies itself.
 _MAX_CHAIN = 100
 _MAX_LENGTH = 1 << 24
+_MAX_PIECES = 1 << 16
 _MAX_REPETITION = 1_000_000
 
 
@@ -63,6 +64,8 @@ class ConfigurationContext:
     resolving: list[tuple[ConfigurationRecord, str]] = field(default_factory=list)
     # nothing will be executed, so an undefined `$name$` is only worth a warning where a default can stand in
     is_tolerant: bool = False
+    # lower-case names that are keys somewhere, and so no other key misspelt
+    known_keys: frozenset[str] = frozenset()
 
 
 class ConfigurationRecord:
@@ -201,15 +204,31 @@ class ConfigurationRecord:
             record = record.parent
         return record
 
-    def missing(self, key: str) -> DiagnosticError:
-        """The complaint that the key is required."""
+    def missing(self, key: str, *, outward: bool = True) -> DiagnosticError:
+        """The complaint that the key is required, at the key that was probably meant to be it if there is one.
+
+        ``outward`` says that it could stand further out as well.
+        """
         path = ":".join((*self.path, key))
-        close = suggest(key, self.own_keys())
-        if close and close.lower() == key.lower():  # it is there, but empty or `default`
+        if self.has_own(key):  # it is there, but empty or `default`
             return _error("GC0501", f"required parameter has no value: {path}", self.key_span(key))
-        labels = (Label(f"it says '{close}'", self.key_span(close)),) if close else ()
-        hint = f"did you mean {key} where it says {close}?" if close else None
-        return _error("GC0501", f"required parameter missing: {path}", self.span, labels, hint)
+        message = f"required parameter missing: {path}"
+        misspelt = self._misspelt(key, outward)
+        if misspelt is None:
+            return _error("GC0501", message, self.span)
+        labels = (Label(f"{self.path[-1]} needs {key}", self.span),) if self.path else ()
+        hint = f"did you mean {key} where it says {misspelt.text}?"
+        return DiagnosticError(Diagnostic("GC0501", message, misspelt, labels, hint, cause=("GC0501", misspelt)))
+
+    def _misspelt(self, key: str, outward: bool) -> Span | None:
+        record: ConfigurationRecord | None = self
+        while record is not None:
+            unknown = [k for k in record.own_keys() if k.lower() not in self.context.known_keys]
+            close = suggest(key, unknown)
+            if close:
+                return record.key_span(close)
+            record = record.parent if outward else None
+        return None
 
     # --- substitution -------------------------------------------------------------------------------------------
 
@@ -444,7 +463,7 @@ def _replace(text: SourceText, replacement: Callable[[re.Match[str]], SourceText
     if not parts:
         return text
     result = SourceText.join([*parts, text[at:]])
-    if sum(piece.length for piece in result.pieces) > _MAX_LENGTH:
+    if len(result.pieces) > _MAX_PIECES or sum(piece.length for piece in result.pieces) > _MAX_LENGTH:
         raise _error("GC0114", "substitution makes the text too long", text.span(0, 1))
     return result
 

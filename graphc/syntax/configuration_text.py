@@ -36,8 +36,10 @@ _KEY_END = re.compile(r'[=\[({"]')
 _NEXT_ELEMENT = re.compile(r"[ \t]*:")
 _VALUE_BELOW = re.compile(r"(\s*)[\[{(]")
 
-# brackets directly inside brackets; nobody needs a second pair
-_MAX_DEPTH = 50
+# brackets directly inside brackets; nobody needs a second pair, and each costs another search for where it closes
+_MAX_DEPTH = 16
+# sections in sections; BrainScript may be deeper
+_MAX_NESTING = 1000
 
 SCRIPT_KEYS = ("brainscriptnetworkbuilder", "experimentalnetworkbuilder")
 
@@ -77,8 +79,13 @@ def tokens(source: SourceText, separator: str = ";") -> Iterator[SourceText]:
 def read_entries(source: SourceText) -> dict[str, Entry]:
     """Entries of a record under their lower-case keys: the last wins, but a new ``[…]`` is added to the old value."""
     entries: dict[str, Entry] = {}
-    _collect(source, entries)
-    return entries
+    added: dict[str, list[SourceText]] = {}
+    _collect(source, entries, added)
+    # joined once: an old value may be added to any number of times
+    return {
+        key: Entry(entry.key, SourceText.join([*added[key], entry.value])) if key in added else entry
+        for key, entry in entries.items()
+    }
 
 
 def unquoted(source: SourceText) -> SourceText:
@@ -89,18 +96,22 @@ def unquoted(source: SourceText) -> SourceText:
     return source
 
 
-def _collect(source: SourceText, entries: dict[str, Entry], depth: int = 0) -> None:
+def _collect(source: SourceText, entries: dict[str, Entry], added: dict[str, list[SourceText]], depth: int = 0) -> None:
+    """Entries by their last value; ``added`` holds what goes before it."""
     for start, stop in _ranges(source, ";", _BRACKETS + '"'):
         if source.text[start] in _CLOSER:
             if depth == _MAX_DEPTH:
                 raise _error("GC0108", "brackets are nested too deeply", source, start, start + 1)
-            _collect(source[start:stop], entries, depth + 1)
+            _collect(source[start:stop], entries, added, depth + 1)
             continue
         entry = _entry(source, start, stop)
         key = entry.key.text.lower()
         old = entries.get(key)
         if old is not None and entry.value.text.startswith("["):
-            entry = Entry(old.key, SourceText.join([old.value, _SPACE, entry.value]))
+            entry = Entry(old.key, entry.value)
+            added.setdefault(key, []).extend((old.value, _SPACE))
+        else:
+            added.pop(key, None)
         entries[key] = entry
 
 
@@ -153,7 +164,8 @@ def _token_end(source: SourceText, at: int, separator: str, group_stop: int) -> 
         raise _error("GC0101", f"'{text[at]}' closes nothing", source, at, at + 1)
     found = _stop(separator).search(text, at)
     while found is not None and found.group() in _CLOSER and found.start() != group_stop - 1:
-        stop = group_end(source, found.start(), script=_SCRIPT_BEFORE.search(text[at : found.start()]) is not None)
+        is_script = found.group() != '"' and _SCRIPT_BEFORE.search(text[at : found.start()]) is not None
+        stop = group_end(source, found.start(), script=is_script)
         # `a = 10:"x y":2` is one value, although CNTK itself ends it behind the quote
         more = _NEXT_ELEMENT.match(text, stop) if found.group() == '"' and separator != ":" else None
         if more is None:
@@ -194,6 +206,8 @@ def group_end(source: SourceText, start: int, script: bool = False) -> int:
                 raise _unclosed(source, match.start())
         elif match.group() in _CLOSER:
             opened.append(match.start())
+            if len(opened) > _MAX_NESTING and script_depth < 0:
+                raise _error("GC0108", "brackets are nested too deeply", source, match.start(), at)
         elif match.group() != _CLOSER[text[opened[-1]]]:
             raise _mismatch(source, opened[-1], match.start())
         else:

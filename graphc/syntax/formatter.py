@@ -1,4 +1,4 @@
-"""The canonical form of configurations and BrainScript: the author's lines and lexemes, other white space.
+"""The canonical form of configurations, BrainScript and NDL: the author's lines and lexemes, other white space.
 
 Lines are never broken nor joined and nothing but white space changes. What is aligned stays aligned: `=` and comments
 of neighbouring lines, and lines that begin below what follows an opening bracket or a `=`.
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile, SourceText
 from graphc.syntax.brainscript import parse_expression, parse_members
 from graphc.syntax.configuration_text import SCRIPT_KEYS, Entry, read_entries, strip_comments, tokens
-from graphc.syntax.formatter_lexemes import Kind, Lexeme, lex_configuration, lex_script
+from graphc.syntax.formatter_lexemes import Kind, Lexeme, lex_configuration, lex_description, lex_script
+from graphc.syntax.ndl import split_items
 
 _INDENT = 4
 # columns of the author's tabs
@@ -61,7 +62,33 @@ def format_configuration(text: str, name: str = "<string>") -> str:
     return result
 
 
+def format_description(text: str, name: str = "<string>") -> str:
+    """Canonical form of the network description language, with equal statements; raises `DiagnosticError`.
+
+    >>> format_description("FF(X,W)\\n{\\nT=Times(W,X) # z\\n}\\n")
+    'FF(X,W)\\n{\\n    T = Times(W, X)  # z\\n}\\n'
+    """
+    items = _items(text, name)
+    lexemes = lex_description(text, name)
+    result = _settled(text, lambda t: lex_description(t, name))
+    if not (_same_lexemes(lexemes, lex_description(result, name)) and _items(result, name) == items):
+        raise _unsafe(name, text)
+    return result
+
+
 # --- the proof that nothing changed
+
+
+def _items(text: str, name: str) -> list[list[str]]:
+    """The lines of each statement, macro and section, without the blanks that nothing reads."""
+    source = strip_comments(SourceText.of(SourceFile(name, text)))
+    parts = (part for item in split_items(source) for part in (item.head, item.group, item.value))
+    return [_bare_lines(part.text) if part else [] for part in parts]
+
+
+def _bare_lines(text: str) -> list[str]:
+    lines = (re.sub(r"[ \t\u00a0]+", "", line) for line in _LINE_END.split(text))
+    return [line for line in lines if line]
 
 
 def _tree(text: str, name: str) -> object:
@@ -283,7 +310,6 @@ def _lines(text: str, lexemes: Sequence[Lexeme]) -> Iterator[_Line]:
     line: _Line | None = None
     depth = 0
     previous: Lexeme | None = None
-    in_parentheses: list[bool] = [False]
     for number, lexeme in enumerate(lexemes):
         between = text[previous.end : lexeme.start] if previous else ""
         breaks = len(_LINE_END.findall(between))
@@ -295,16 +321,13 @@ def _lines(text: str, lexemes: Sequence[Lexeme]) -> Iterator[_Line]:
             assert previous is not None
             following = lexemes[number + 1] if number + 1 < len(lexemes) else None
             before = lexemes[number - 2] if number > 1 else None
-            raw = in_parentheses[-1] and not lexeme.is_script
-            gap = between if raw else _gap(text, before, previous, lexeme, following)
+            gap = between if lexeme.keeps_gap else _gap(text, before, previous, lexeme, following)
             line.lexemes.append(lexeme)
             line.gaps.append("  " if lexeme.kind is Kind.COMMENT and len(between) < 2 else gap)
         if lexeme.kind is Kind.OPEN:
             depth += 1
-            in_parentheses.append(lexeme.text == "(")
         elif lexeme.kind is Kind.CLOSE:
             depth -= 1
-            in_parentheses.pop()
         previous = lexeme
     if line is not None:
         yield line
@@ -340,9 +363,11 @@ def _is_apart(text: str, left: Lexeme | None, right: Lexeme | None) -> bool:
 
 
 def _configuration_gap(left: Lexeme, right: Lexeme, between: str) -> str:
+    if right.text.startswith("#"):
+        # behind a blank it would begin a comment
+        return between
     if Kind.EQUAL in (left.kind, right.kind):
-        # a `#` behind a blank begins a comment
-        return between if right.text.startswith("#") else " "
+        return " "
     if right.kind is Kind.COMMA:
         return ""
     if left.kind in (Kind.COMMA, Kind.SEMICOLON):

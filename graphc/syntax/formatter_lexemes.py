@@ -12,6 +12,8 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile, SourceTe
 from graphc.syntax.configuration_text import SCRIPT_KEYS, custom_separator, group_end, strip_comments
 
 _BLANKS = re.compile(r"[ \t\r\n\f\v\u00a0\ufeff]+")
+# to the configuration layer all others are characters like letters
+_CONFIGURATION_BLANKS = " \t\u00a0"
 _TEXT = re.compile(r'[^,;\r\n\[\](){}"]+')
 _KEY = re.compile(r'[^,;\r\n\[\](){}"=]+')
 # what `$name$` expands to may continue the word beside it
@@ -58,6 +60,8 @@ class Lexeme:
     begins_member: bool = False
     # an opening bracket whose contents are definitions, or the entries of a section
     holds_members: bool = False
+    # white space before it may be part of a value
+    keeps_gap: bool = False
 
     @property
     def end(self) -> int:
@@ -76,6 +80,14 @@ def lex_script(text: str, name: str = "<string>") -> list[Lexeme]:
 def lex_configuration(text: str, name: str = "<string>") -> list[Lexeme]:
     """Lexemes of a configuration and of the BrainScript in it; raises `DiagnosticError`."""
     return _ConfigurationLexer(text, name).run()
+
+
+def lex_description(text: str, name: str = "<string>") -> list[Lexeme]:
+    """Lexemes of the network description language: those of configurations, but parentheses hold arguments."""
+    lexemes = lex_configuration(text, name)
+    for lexeme in lexemes:
+        lexeme.keeps_gap = False
+    return lexemes
 
 
 # --- BrainScript
@@ -216,12 +228,12 @@ class _ConfigurationLexer:
             # the driver's own line, which must look exactly so
             end = re.compile(r"[^\r\n]*").match(self.shadow, at)
             assert end is not None
-            self._add(Kind.TEXT, at, at + len(end[0].rstrip()))
+            self._add(Kind.TEXT, at, at + len(end[0].rstrip(_CONFIGURATION_BLANKS)))
             return end.end()
         if character in "\r\n":
             self._end_entry()
             return at + 1
-        if _BLANKS.match(character):
+        if character in _CONFIGURATION_BLANKS or (character == "\ufeff" and at == 0):
             return at + 1
         if character == '"':
             end = group_end(self.source, at)
@@ -242,7 +254,7 @@ class _ConfigurationLexer:
             return at + 1
         match = (_TEXT if self.has_equal[-1] else _KEY).match(self.shadow, at)
         assert match is not None
-        self._add(Kind.TEXT, at, at + len(match[0].rstrip(" \t\f\v\u00a0\ufeff")))
+        self._add(Kind.TEXT, at, at + len(match[0].rstrip(_CONFIGURATION_BLANKS)))
         return match.end()
 
     def _open(self, at: int) -> int:
@@ -270,9 +282,9 @@ class _ConfigurationLexer:
     def _close(self, at: int) -> int:
         if len(self.opened) == 1 or _CLOSERS[self.opened[-1]] != self.shadow[at]:
             raise _unbalanced(Lexeme(Kind.CLOSE, self.shadow[at], at, False), self.name, self.text)
+        self._add(Kind.CLOSE, at, at + 1)
         self.opened.pop()
         self.has_equal.pop()
-        self._add(Kind.CLOSE, at, at + 1)
         self._end_entry()
         return at + 1
 
@@ -285,7 +297,7 @@ class _ConfigurationLexer:
         return _classified(lexemes, self.name, self.text)
 
     def _add(self, kind: Kind, start: int, end: int) -> None:
-        lexeme = Lexeme(kind, self.text[start:end], start, False)
+        lexeme = Lexeme(kind, self.text[start:end], start, False, keeps_gap=self.opened[-1] == "(")
         if kind is Kind.TEXT and self.begins:
             lexeme.begins_member, self.begins = True, False
         self.lexemes.append(lexeme)
@@ -304,7 +316,7 @@ def _comments(text: str, name: str) -> Iterator[Lexeme]:
         removed = text[at:end]
         # several lines may go in one
         for match in re.finditer(r"[^\r\n]+", removed):
-            line = match[0].strip(" \t\u00a0")
+            line = match[0].strip(_CONFIGURATION_BLANKS)
             if line:
-                yield Lexeme(Kind.COMMENT, line.rstrip(), at + match.start() + match[0].index(line[0]), False)
+                yield Lexeme(Kind.COMMENT, line, at + match.start() + match[0].index(line[0]), False)
         at = piece.offset + piece.length if piece else end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphc.diagnostics import Diagnostic, Label
+from graphc.diagnostics import Diagnostic, Label, Span, slips
 from graphc.syntax.lexer import Token
 
 _CLOSING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE", "LLIST": "RLIST"}
@@ -21,12 +21,19 @@ _TEXT = {
     "LPAR": "'('",
 }
 _KEYWORDS = {"NEW", "WITH", "TRUE", "FALSE", "IF", "THEN", "ELSE", "ARRAY"}
+# those long enough that a name one slip away is not just another name
+_MISSPELT = ("IF", "THEN", "ELSE", "ARRAY", "NEW")
+_NO_SLIPS = frozenset(["i", "f", "in", "is"])
+_ENDS_OPERAND = _CLOSERS | {"NAME", "NUMBER", "STRING", "TRUE", "FALSE"}
 
 
 def explain(tokens: list[Token], accepted: set[str]) -> Diagnostic:
     """The diagnostic for the last of ``tokens``, in whose place one of ``accepted`` could stand."""
     token = tokens[-1]
     previous = tokens[-2] if len(tokens) > 1 else None
+    slip = _open_string(tokens) or _like_a_keyword(tokens) or _side_by_side(tokens, accepted)
+    if slip is not None:
+        return slip
     opening = _innermost_opening(tokens[:-1])
     code, message = _expectation(token, previous, opening, accepted)
     labels: tuple[Label, ...] = ()
@@ -34,6 +41,52 @@ def explain(tokens: list[Token], accepted: set[str]) -> Diagnostic:
         labels = (Label(f"'{opening.text}' opened", opening.span),)
         code = "GC0155" if code == "GC0153" else code
     return Diagnostic(code, message, token.span, labels, _hint(token, previous, opening, accepted))
+
+
+def _open_string(tokens: list[Token]) -> Diagnostic | None:
+    """A string of several lines right before what does not fit: its end was forgotten, and the next one closed it."""
+    for string in tokens[-3:-1]:
+        if string.type == "STRING" and "\n" in string.text:
+            first = Span(string.span.file, string.span.start, string.span.start + string.text.index("\n"))
+            label = Label("it goes on to here", tokens[-1].span)
+            return Diagnostic("GC0157", "string without closing quotation mark", first, (label,))
+    return None
+
+
+def _like_a_keyword(tokens: list[Token]) -> Diagnostic | None:
+    """A name, shortly before what does not fit or itself in the wrong place, that is one slip from a keyword."""
+    last = tokens[-1]
+    for name in reversed(tokens[-5:]):
+        if name.type != "NAME" or name.span.line != last.span.line or name.text in _NO_SLIPS:
+            continue
+        meant = next((k.lower() for k in _MISSPELT if slips(name.text, k.lower(), 1) == 1), None)
+        if meant:
+            message = f"'{name.text}' cannot stand here"
+            return Diagnostic("GC0153", message, name.span, hint=f"did you mean '{meant}'?")
+    return None
+
+
+def _side_by_side(tokens: list[Token], accepted: set[str]) -> Diagnostic | None:
+    """What reads as a member without '=' begins right behind an operand on the same line."""
+    if "EQUAL" not in accepted:
+        return None
+    start = _member_start(tokens)
+    if start < 1:
+        return None
+    before, name = tokens[start - 1], tokens[start]
+    if before.type not in _ENDS_OPERAND or before.span.line != name.span.line:
+        return None
+    message = f"operator expected between '{before.text[:40]}' and '{name.text}'"
+    return Diagnostic("GC0153", message, name.span, hint="members on one line are separated by ';'")
+
+
+def _member_start(tokens: list[Token]) -> int:
+    """Index of the name that begins the member at the end: a name alone or with its parameters; -1 if it is none."""
+    at, depth = len(tokens) - 2, 0
+    while at > 0 and (depth or tokens[at].type in _CLOSERS):
+        depth += (tokens[at].type in _CLOSERS) - (tokens[at].type in _CLOSING)
+        at -= 1
+    return at if at >= 0 and tokens[at].type == "NAME" else -1
 
 
 def _expectation(token: Token, previous: Token | None, opening: Token | None, accepted: set[str]) -> tuple[str, str]:

@@ -4,19 +4,56 @@ from __future__ import annotations
 
 import re
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText, Span
 
 _CLOSER = {"[": "]", "{": "}", "(": ")"}
+_QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
+_COMMENTS = re.compile(rf"({_QUOTED})|//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*", re.DOTALL)
 _BLANKED = re.compile(r"//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", re.DOTALL)
 
 
 def relocated(error: DiagnosticError, source: SourceText) -> DiagnosticError:
     """The complaint at the place that quotation marks of one line, or the indentation, show; else as it is."""
     first = error.diagnostics[0]
-    if first.code not in ("GC0101", "GC0102") or first.labels:
+    if first.code not in ("GC0101", "GC0102"):
         return error
-    found = _odd_quote(source) if first.message.endswith("this '\"'") else _misindented(source)
+    if first.message.endswith("this '\"'"):
+        found = _odd_quote(source)
+    else:
+        found = _open_string(source, first) or _misindented(source)
     return DiagnosticError(found) if found else error
+
+
+def _open_string(source: SourceText, mismatch: Diagnostic) -> Diagnostic | None:
+    """The first line, of those before brackets do not match, whose quotation marks do not either."""
+    text = _COMMENTS.sub(lambda m: m[1] or re.sub(r"[^\n]", " ", m[0]), source.text)
+    at = 0
+    for line in text.splitlines(keepends=True):
+        mark = _left_open(line)
+        if mark is not None:
+            span = source.span(at + mark, at + mark + 1)
+            return None if _follows(span, mismatch.span) else _unquoted(line[mark], span, mismatch)
+        at += len(line)
+    return None
+
+
+def _left_open(line: str) -> int | None:
+    """Place of the first quotation mark that no other one on the line closes."""
+    mark = re.search(_QUOTED + "|(?P<open>[\"'])", line)
+    while mark is not None:
+        if mark["open"]:
+            return mark.start()
+        mark = re.compile(_QUOTED + "|(?P<open>[\"'])").search(line, mark.end())
+    return None
+
+
+def _follows(span: Span, other: Span | None) -> bool:
+    return other is None or span.file is not other.file or span.start > other.start
+
+
+def _unquoted(quote: str, span: Span, mismatch: Diagnostic) -> Diagnostic:
+    label = Label(f"so brackets do not match: {mismatch.message}", mismatch.span)
+    return Diagnostic("GC0102", f"no closing {quote} on the line of this {quote}", span, (label,))
 
 
 def _odd_quote(source: SourceText) -> Diagnostic | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -19,6 +19,8 @@ from graphc.ir.layout import array_shape
 from graphc.ops.initializers import NORMAL_KINDS, Initializer
 from graphc.ops.sources import LearnableParameter
 from graphc.train import polar, ziggurat
+from graphc.train.uniform import uniform
+from graphc.train.xorwow import DeviceFills
 
 Generator = Literal["jax", "cntk"]
 # whose normal numbers the cntk generator draws: those of CNTK since 2017, or of the C++ library of a build before
@@ -29,8 +31,25 @@ Array = npt.NDArray[Any]
 _TRUNCATION = 2.0
 
 
+@dataclass(frozen=True)
+class CntkNumbers:
+    """Which of CNTK's numbers the generator ``cntk`` draws.
+
+    ``gaussian``: as which build. ``fills``: as on a GPU, for parameters that CNTK would fill there; none: as on a CPU.
+    ``seed``: one for all parameters (`forceConstantRandomSeed`), instead of that which each got at its construction.
+    """
+
+    gaussian: Gaussian = "ziggurat"
+    fills: DeviceFills | None = None
+    seed: int | None = None
+
+
+# the numbers of a CPU since 2017
+CURRENT = CntkNumbers()
+
+
 def initialise(
-    graph: Graph, seed: int = 0, generator: Generator = "jax", gaussian: Gaussian = "ziggurat"
+    graph: Graph, seed: int = 0, generator: Generator = "jax", numbers: CntkNumbers = CURRENT
 ) -> dict[str, Array]:
     """Values of every parameter of the graph by name.
 
@@ -41,7 +60,7 @@ def initialise(
     for node in graph.nodes:
         if isinstance(node.op, LearnableParameter):
             try:
-                found[node.op.name] = initial_value(node.op, node.type, seed, generator, gaussian)
+                found[node.op.name] = initial_value(node.op, node.type, seed, generator, numbers)
             except ValueError as error:
                 name = node.op.name
                 problem = Diagnostic("GC0701", f"the parameter {name} cannot be initialised: {error}", node.span)
@@ -50,15 +69,19 @@ def initialise(
 
 
 def initial_value(
-    parameter: LearnableParameter, type: TensorType, seed: int, generator: Generator, gaussian: Gaussian = "ziggurat"
+    parameter: LearnableParameter,
+    type: TensorType,
+    seed: int,
+    generator: Generator,
+    numbers: CntkNumbers = CURRENT,
 ) -> Array:
     """Value of one parameter in the layout of `graphc.ir.layout`; raises `ValueError`."""
     initializer, dtype = parameter.initializer, np.dtype(type.element.value)
     flat = _fixed(initializer, type.dims)
     if flat is None:
-        draw = _draw_cntk(gaussian) if generator == "cntk" else _draw_jax(parameter.name, seed)
+        draw = _draw_cntk(numbers) if generator == "cntk" else _draw_jax(parameter.name, seed)
         flat = draw(initializer, type.dims, dtype)
-    return flat.astype(dtype).reshape(array_shape(type))
+    return flat.astype(dtype, copy=False).reshape(array_shape(type))
 
 
 def _fixed(initializer: Initializer, dims: tuple[int, ...]) -> Array | None:
@@ -115,15 +138,20 @@ def _draw_jax(name: str, seed: int) -> Any:
     return draw
 
 
-def _draw_cntk(gaussian: Gaussian) -> Any:
+def _draw_cntk(numbers: CntkNumbers) -> Any:
     def draw(initializer: Initializer, dims: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         width = _cntk_width(initializer, dims, dtype)
-        seed, size = initializer.seed, math.prod(dims)
+        size, is_normal = math.prod(dims), initializer.kind in NORMAL_KINDS
+        seed = initializer.seed if numbers.seed is None else numbers.seed
         if initializer.kind == "TruncNormal":
-            return _truncated(seed, size, width, dtype, gaussian)
-        if initializer.kind in NORMAL_KINDS:
-            return (_normal(seed, size, gaussian) * float(width)).astype(dtype)
-        return uniform(MT19937_64(seed), size, -float(width), float(width)).astype(dtype)
+            return _truncated(seed, size, width, dtype, numbers.gaussian)
+        if numbers.fills is not None and not initializer.on_cpu_only:
+            return (numbers.fills.normal if is_normal else numbers.fills.uniform)(seed, size, width)
+        if is_normal:
+            drawn = _normal(seed, size, numbers.gaussian)
+            drawn *= float(width)
+            return drawn.astype(dtype, copy=False)
+        return uniform(MT19937_64(seed), size, -float(width), float(width), dtype)
 
     return draw
 
@@ -143,24 +171,10 @@ def _cntk_width(initializer: Initializer, dims: tuple[int, ...], dtype: np.dtype
     return dtype.type(unscaled) * scale
 
 
-def uniform(engine: MT19937_64, size: int, low: float, high: float) -> npt.NDArray[np.float64]:
-    """Numbers in [low, high), one word each; a word that rounds up to ``high`` is passed over."""
-    drawn = np.empty(0)
-    while len(drawn) < size:
-        fresh = engine.next_u64(size - len(drawn)).astype(np.float64) * 2.0**-64 * (high - low) + low
-        drawn = np.concatenate([drawn, fresh[fresh < high]])
-    return drawn
-
-
 def _truncated(seed: int, size: int, sigma: Any, dtype: np.dtype[Any], gaussian: Gaussian) -> Array:
     bound, kept, count = dtype.type(_TRUNCATION) * sigma, np.empty(0, dtype), size
     while len(kept) < size:
-        count += count // 8 + 64  # one in 22 is passed over
+        count += count // 16 + 64  # one in 22 is passed over
         drawn = (_normal(seed, count, gaussian) * float(sigma)).astype(dtype)
         kept = drawn[np.abs(drawn) <= bound]
     return kept[:size]
-
-
-def missing_values(graph: Graph, values: Mapping[str, Any]) -> list[str]:
-    """Names of parameters of the graph that ``values`` lacks, in order."""
-    return [n.op.name for n in graph.nodes if isinstance(n.op, LearnableParameter) and n.op.name not in values]

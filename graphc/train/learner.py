@@ -75,11 +75,20 @@ class Learner:
                 return {"squares": zeros, "sign": zeros.copy(), "step": step, "updates": zero}
 
     def update(
-        self, xp: Any, w: Any, g: Any, state: Mapping[str, Any], rates: Rates, multiplier: float, regularise: float
+        self,
+        xp: Any,
+        w: Any,
+        g: Any,
+        state: Mapping[str, Any],
+        rates: Rates,
+        multiplier: float,
+        regularise: float,
+        noise: Any | None = None,
     ) -> tuple[Any, State]:
         """New value and state of a parameter from the gradient ``g`` of the summed criterion.
 
-        ``multiplier`` is the parameter's learning-rate multiplier, ``regularise`` its share of L1 and L2, 0 or 1.
+        ``multiplier`` is the parameter's learning-rate multiplier, ``regularise`` its share of L1 and L2, 0 or 1;
+        ``noise`` is added to the new value, before L1.
         """
         g = self._clipped(xp, g, rates.samples)
         if self.l2 * regularise > 0:
@@ -87,7 +96,7 @@ class Learner:
         rate = rates.learning_rate * multiplier
         rule = {"None": self._plain, "AdaGrad": self._adagrad, "FSAdaGrad": self._fsadagrad, "RmsProp": self._rmsprop}
         step, state = rule[self.rule](xp, g, state, rate, rates)
-        w = w - step
+        w = w - step if noise is None else w - step + noise
         if self.l1 * regularise > 0:
             # the soft threshold, sign(w)·max(|w| − t, 0), without its sign function
             threshold = rate * (self.l1 * regularise) * rates.samples

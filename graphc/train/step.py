@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from graphc.backend import Environment
 from graphc.data.batches import Batch
-from graphc.ir import Graph, topological
+from graphc.ir import Graph, RandomStream, topological
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.learner import Learner, Rates
+from graphc.train.node_streams import HostStream, NodeStreams
 from graphc.train.totals import NEVER, Totals, root_totals
 
 Parameters = dict[str, Any]
@@ -92,7 +93,8 @@ class TrainingStep:
     """Trains the parameters below ``criterion``, the sum of which over the minibatch is made smaller.
 
     ``metrics`` are further roots whose sums are kept. ``exempt`` are parameters without L1 and L2.
-    ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph.
+    ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph. Masks come from
+    ``node_streams``, or where there are none, from the backend's own generator.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class TrainingStep:
         exempt: Collection[str] = (),
         device: str | int = "auto",
         minibatches_per_dispatch: int | None = None,
+        node_streams: NodeStreams | None = None,
     ) -> None:
         self.engine = engine()
         self.criterion = criterion
@@ -112,6 +115,7 @@ class TrainingStep:
         self.graph = graph.select(self.roots)
         self.learner = learner or Learner()
         self.exempt = frozenset(exempt)
+        self.node_streams = node_streams
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.function = self.engine.function(self.graph, training=True)
@@ -157,10 +161,14 @@ class TrainingStep:
         learning_rate: float,
         momentum_per_sample: float = 0.0,
         settings: Mapping[str, float] | None = None,
+        noise: float = 0.0,
         seed: int = 0,
         epoch: int = 0,
     ) -> Epoch:
-        """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`."""
+        """An epoch's minibatches and rates; ``learning_rate`` is per sample, ``settings`` as in `SETTINGS`.
+
+        ``noise`` is the deviation of normal numbers that every update adds to trained parameters.
+        """
         settings = dict(settings or {})
         assert set(settings) <= set(SETTINGS), settings
         if settings.get("dropout_rate") == 0:
@@ -170,8 +178,13 @@ class TrainingStep:
             "counts": minibatches.counts.astype(np.int32),
             "rates": self.learner.rates(minibatches.columns, learning_rate, momentum_per_sample, self.dtype),
             "settings": {name: np.asarray(settings[name], self.dtype) for name in SETTINGS if name in settings},
-            "word": np.uint32(self.engine.epoch_word(seed, epoch)),
+            "word": np.uint32(self.engine.epoch_word(seed, epoch) if self.node_streams is None else epoch),
         }
+        if noise > 0:
+            tables["noise"] = np.asarray(noise, self.dtype)
+            tables["noise_word"] = np.uint32(self.engine.epoch_word(seed, epoch))
+        if self.node_streams is not None:
+            self.node_streams.plan(epoch, minibatches.counts)
         with self.engine.precision(self.graph):
             return Epoch(minibatches, jax.device_put(tables, self.device))
 
@@ -274,7 +287,7 @@ class TrainingStep:
         self, carry: _Carry, tally: _Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
     ) -> tuple[_Carry, _Tally]:
         at = tally.at
-        random = self.engine.stream(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
+        random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
         environment = replace(environment, settings=tables["settings"], random=random)
 
         def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
@@ -284,19 +297,49 @@ class TrainingStep:
             return totals[0], (totals, results.updates)
 
         gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)
-        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]))
+        noise = self._noise(tables, at)
+        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]), noise)
         bad = jnp.where(jnp.isfinite(totals), NEVER, at)
         tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
         return _Carry(trained, dict(running), learner), tally
 
-    def _updated(self, carry: _Carry, gradients: Parameters, rates: Rates) -> tuple[Parameters, dict[str, Any]]:
+    def _random(self, key: Any) -> RandomStream:
+        return self.engine.stream(key) if self.node_streams is None else HostStream(key, self.node_streams, self.dtype)
+
+    def _noise(self, tables: Any, minibatch: Any) -> Callable[[str, Any], Any] | None:
+        """A function of parameter and its value, none where an epoch adds no noise."""
+        if "noise" not in tables:
+            return None
+        # of the backend's generator: CNTK seeds this one from the clock
+        stream = self.engine.stream(jnp.stack([tables["noise_word"], minibatch.astype(jnp.uint32)]))
+
+        def noise(name: str, w: Any) -> Any:
+            # in the author's order of axes, so that the order in which it is kept changes nothing
+            axes = self.kept_axes.get(name, tuple(range(w.ndim)))
+            shape = tuple(w.shape[i] for i in np.argsort(axes))
+            radius = jnp.sqrt(-2 * jnp.log1p(-stream.uniform(f"{name} noise radius", shape)))
+            angle = 2 * np.pi * stream.uniform(f"{name} noise angle", shape)
+            return tables["noise"] * jnp.transpose(radius * jnp.cos(angle), axes).astype(w.dtype)
+
+        return noise
+
+    def _updated(
+        self, carry: _Carry, gradients: Parameters, rates: Rates, noise: Callable[[str, Any], Any] | None
+    ) -> tuple[Parameters, dict[str, Any]]:
         trained: Parameters = {}
         learner: dict[str, Any] = {}
         for name, w in carry.trained.items():
             multiplier = self.parameters[name].learning_rate_multiplier
             regularise = 0.0 if name in self.exempt else 1.0
             trained[name], learner[name] = self.learner.update(
-                jnp, w, gradients[name], carry.learner[name], rates, multiplier, regularise
+                jnp,
+                w,
+                gradients[name],
+                carry.learner[name],
+                rates,
+                multiplier,
+                regularise,
+                None if noise is None else noise(name, w),
             )
         return trained, learner
 

@@ -7,93 +7,94 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from graphc.data.randomize import BlockRandomizer, NoRandomizer
-
 TESTS = "Tests/EndToEndTests"
-STACK = Path(__file__).with_name("one_hidden_stack.cntk")
-_TIME_CONSTANT = (
-    "train=[SGD=[minibatchSize=128; learningRatesPerMB=; learningRatesPerSample=0.1; momentumPerMB=; "
-    "momentumAsTimeConstant=2500; maxEpochs=50]]"
-)
-_FILE_ORDER = "train=[SGD=[maxEpochs=4]; reader=[randomize=false; input=[features=[alias=F]; labels=[alias=L]]]]"
+_GPU = "initDevice=gpu"
 
 
 @dataclass(frozen=True)
 class Recorded:
     """A log of CNTK, and how closely a float's rounding lets us follow: the mean of its criterion and its errors.
 
-    ``lines`` of the log are compared; the networks whose features are normalized say so by their ``minibatch_size``.
+    ``lines`` of the log are compared; all where it is none. ``differing_errors`` of them may differ in their errors,
+    the averages of epochs by ``epoch_error``.
     """
 
     log: str
+    configuration: str
     data: str
     overrides: tuple[str, ...] = ()
-    network: str = ""
-    minibatch_size: int = 0
-    randomized: bool = True
-    features: str = "features"
-    dtype: str = "float32"
     lines: int | None = None
     tolerance: float = 2e-6
     differing_errors: int = 0
+    epoch_error: float = 1e-8
 
     @property
     def baseline(self) -> str:
         return f"{TESTS}/{self.log}"
 
 
+_ONE_HIDDEN = ("Simple2d/OneHidden.cntk", "Simple2d/Data", ("Simple_Demo_Train=[SGD=[maxEpochs=3]]",))
+# the epochs after the first quantize gradients to one bit
+_MULTI_GPU = ("Simple2d/Multigpu.cntk", "Simple2d/Data", ("Multigpu_Demo_Train=[SGD=[maxEpochs=1]]",), 40)
+_PARALLEL = ("ParallelTraining/SimpleMultiGPU.cntk", "ParallelTraining/Data")
+_SPEECH = ("Speech/Simple/cntk.cntk", "Speech/Data")
 RECORDED = (
-    Recorded("Image/QuickE2E/baseline.txt", "Image/Data", network="Image/QuickE2E/cntk.cntk", tolerance=3e-7),
-    Recorded("Simple2d/OneHidden/baseline.cpu.txt", "Simple2d/Data", minibatch_size=25),
-    # the epochs after the first quantize gradients to one bit
-    Recorded("Simple2d/MultiGpu/baseline.cpu.txt", "Simple2d/Data", minibatch_size=25, lines=40),
-    Recorded(
-        "ParallelTraining/NoQuantization/SinglePrecision/baseline.cpu.txt",
-        "ParallelTraining/Data",
-        ("command=train", _FILE_ORDER),
-        minibatch_size=25,
-        randomized=False,
-        features="F",
-        # these logs sum in double over the workers, and we in float
-        tolerance=5e-6,
-    ),
+    Recorded("Image/QuickE2E/baseline.txt", "Image/QuickE2E/cntk.cntk", "Image/Data", tolerance=3e-7),
+    Recorded("Simple2d/OneHidden/baseline.cpu.txt", *_ONE_HIDDEN),
+    Recorded("Simple2d/OneHidden/baseline.gpu.txt", *_ONE_HIDDEN[:2], (*_ONE_HIDDEN[2], _GPU)),
+    Recorded("Simple2d/MultiGpu/baseline.cpu.txt", *_MULTI_GPU),
+    Recorded("Simple2d/MultiGpu/baseline.gpu.txt", *_MULTI_GPU[:2], (*_MULTI_GPU[2], _GPU), 40),
+    # these logs sum in double over the workers, and we in float
+    Recorded("ParallelTraining/NoQuantization/SinglePrecision/baseline.cpu.txt", *_PARALLEL, tolerance=5e-6),
+    Recorded("ParallelTraining/NoQuantization/SinglePrecision/baseline.gpu.txt", *_PARALLEL, (_GPU,), tolerance=5e-6),
     Recorded(
         "ParallelTraining/NoQuantization/DoublePrecision/baseline.cpu.txt",
-        "ParallelTraining/Data",
-        ("command=train", "precision=double", _FILE_ORDER),
-        minibatch_size=25,
-        randomized=False,
-        features="F",
-        dtype="float64",
+        *_PARALLEL,
+        ("precision=double",),
         tolerance=5e-7,
     ),
     Recorded(
-        "Speech/Simple/baseline.cpu.txt",
-        "Speech/Data",
-        ("command=train", _TIME_CONSTANT),
-        minibatch_size=128,
-        tolerance=5e-5,
-        # of 400 lines over 3,950 minibatches; CNTK's own platforms differ as much
-        differing_errors=8,
+        "ParallelTraining/NoQuantization/DoublePrecision/baseline.gpu.txt",
+        *_PARALLEL,
+        ("precision=double", _GPU),
+        tolerance=5e-7,
+    ),
+    # of 400 lines over 3,950 minibatches; CNTK's own platforms differ as much
+    Recorded("Speech/Simple/baseline.cpu.txt", *_SPEECH, tolerance=5e-5, differing_errors=8, epoch_error=1.5e-4),
+    Recorded(
+        "Speech/Simple/baseline.windows.cpu.txt", *_SPEECH, tolerance=1e-4, differing_errors=8, epoch_error=1.5e-4
+    ),
+    # behind its first epochs it is the averages of epochs that stay as close: the 38th line differs by 1.2e-3
+    Recorded(
+        "Speech/Simple/baseline.gpu.txt", *_SPEECH, (_GPU,), 35, tolerance=5e-4, differing_errors=8, epoch_error=1.5e-3
     ),
 )
 
 
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda r: r.log.rpartition("/")[0])
-def test_losses_of_recorded_runs(recorded, cntk_tree, run_cntk, vectors, tmp_path):
-    data = cntk_tree / TESTS / recorded.data
-    if recorded.minibatch_size:
-        write_statistics(recorded, data / "SimpleDataTrain_cntk_text.txt", tmp_path)
-    network = cntk_tree / TESTS / recorded.network if recorded.network else STACK
-    run = run_cntk(network, f"DataDir={data}", f"ConfigDir={network.parent}", "DeviceId=-1", *recorded.overrides)
+# a recurrent network, which is not lowered yet (GC0408)
+NOT_RUN = {f"{TESTS}/Text/SequenceClassification/baseline.{device}.txt" for device in ("cpu", "gpu")}
 
+
+def test_no_recorded_run_is_left_out(vectors):
+    assert {case["baseline_file"] for case in vectors["acceptance"]} == {r.baseline for r in RECORDED} | NOT_RUN
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda r: r.log.removesuffix(".txt"))
+def test_losses_of_recorded_runs(recorded, cntk_tree, run_cntk, vectors):
+    run = run_recorded(recorded, cntk_tree, run_cntk)
     check_lines(recorded, run, (cntk_tree / recorded.baseline).read_text(errors="replace"))
     check_epochs(recorded, run, vectors["acceptance"])
+
+
+def run_recorded(recorded, cntk_tree, run_cntk):
+    """CNTK's own configuration; only its folders are named."""
+    configuration = cntk_tree / TESTS / recorded.configuration
+    folders = (f"DataDir={cntk_tree / TESTS / recorded.data}", f"ConfigDir={configuration.parent}", "OutputDir=.")
+    return run_cntk(configuration, *folders, "DeviceId=-1", *recorded.overrides)
 
 
 def check_lines(recorded, run, log):
@@ -113,7 +114,7 @@ def check_epochs(recorded, run, acceptance):
         assert entry["epoch"] == epoch
         found = criteria(entry)
         assert found[0] == pytest.approx(float(loss), abs=recorded.tolerance, rel=0)
-        assert found[1] == pytest.approx(float(error), abs=1.5e-4 if recorded.differing_errors else 1e-8, rel=0)
+        assert found[1] == pytest.approx(float(error), abs=recorded.epoch_error, rel=0)
 
 
 @pytest.mark.parametrize(
@@ -121,20 +122,16 @@ def check_epochs(recorded, run, acceptance):
     [(RECORDED[0], 2.32728577, 0.9), (RECORDED[1], 0.10953035, 31 / 603)],
     ids=["QuickE2E", "OneHidden"],
 )
-def test_test_results_of_recorded_runs(recorded, loss, error, cntk_tree, run_cntk, tmp_path):
-    data = cntk_tree / TESTS / recorded.data
-    if recorded.minibatch_size:
-        write_statistics(recorded, data / "SimpleDataTrain_cntk_text.txt", tmp_path)
-    network = cntk_tree / TESTS / recorded.network if recorded.network else STACK
-    run = run_cntk(network, f"DataDir={data}", f"ConfigDir={network.parent}", "DeviceId=-1")
-    (final,) = run.final
+def test_test_results_of_recorded_runs(recorded, loss, error, cntk_tree, run_cntk):
+    (final,) = run_recorded(recorded, cntk_tree, run_cntk).final
     assert criteria(final) == pytest.approx((loss, error), abs=recorded.tolerance)
 
 
 def criteria(entry):
     """Loss and error of an entry of the metrics file."""
-    errors = [v for k, v in entry["metrics"].items() if k.startswith("err")]
-    return entry["metrics"]["ce"], errors[0]
+    metrics = entry["metrics"]
+    (error,) = (value for name, value in metrics.items() if name.startswith(("err", "Eval")))
+    return metrics.get("ce", metrics.get("CrossEntropyWithSoftmax")), error
 
 
 _PROGRESS = re.compile(r" Epoch\[ *(\d+) of \d+\]-Minibatch\[ *(\d+)-[^:]*: (.*)")
@@ -152,29 +149,6 @@ def progress(log):
             seen.add(match.group(1, 2))
             values = [float(v) / (100 if percent else 1) for v, percent in _CRITERION.findall(match.group(3))]
             yield values[0], values[1]
-
-
-def write_statistics(recorded, data, folder):
-    """Mean and inverse deviation of the features as CNTK accumulates them, a minibatch at a time."""
-    pattern = re.compile(rf"\|{recorded.features} ([^|\n]*)")
-    values = [[float(word) for word in row.split()] for row in pattern.findall(data.read_text())]
-    n = len(values)
-    order = BlockRandomizer(np.array([0, n]), np.ones(n, np.int64), 128) if recorded.randomized else NoRandomizer(n)
-    x = np.array(values, recorded.dtype)[order.order(0)]
-    mean, deviation = accumulated(x, recorded.minibatch_size)
-    np.savetxt(folder / "mean.txt", mean[:, None], fmt="%.17g")
-    np.savetxt(folder / "invstd.txt", deviation[:, None], fmt="%.17g")
-
-
-def accumulated(x, size):
-    number = x.dtype.type
-    mean, variance = np.zeros_like(x[0]), np.zeros_like(x[0])
-    for start in range(0, len(x), size):
-        part = x[start : start + size]
-        alpha, beta = number(1) / number(start + len(part)), number(start) / number(start + len(part))
-        old, mean = mean, beta * mean + alpha * part.sum(axis=0)
-        variance = beta * (variance + (old - mean) ** 2) + alpha * ((part - mean) ** 2).sum(axis=0)
-    return mean, 1 / np.sqrt(np.maximum(variance, number(1e-10)))
 
 
 def test_log_reads_as_cntks(cntk_tree, run_cntk, tmp_path, capfd):

@@ -43,7 +43,6 @@ CASES = {
         "GC0522",
         "rnnType NCELSTM",
     ),
-    "NDL": ("NDLNetworkBuilder = [ run = ndl ]", TEXT, "error", "GC0522", "NDL"),
 }
 
 

@@ -52,6 +52,13 @@ def test_a_configuration_is_found_by_its_path_and_overridden() -> None:
     assert model.init()["model.arrayOfFunctions[7].W"].dtype == np.float64
 
 
+@pytest.mark.parametrize("text", [TINY, f"# a model\n{TINY}"])
+def test_brainscript_is_found_by_its_path(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.bs"
+    path.write_text(text)
+    assert graphc.compile(path).summary() == graphc.compile(TINY).summary() == graphc.compile(text).summary()
+
+
 def test_images_may_be_flat() -> None:
     model = graphc.compile(DIGITS / "convnet.cntk")
     parameters = model.init()
@@ -112,3 +119,13 @@ def test_run_executes_a_configuration(tmp_path: Path) -> None:
 def _features() -> np.ndarray:
     lines = (DIGITS / "test.ctf").read_text().splitlines()
     return np.array([line.split("|features")[1].split("|")[0].split() for line in lines], np.float32)
+
+
+def test_statistics_are_given_like_parameters() -> None:
+    model = graphc.compile("{ x = Input {2} ; m = Mean (x) ; z = x - m ; outputNodes = (z) }")
+    x = np.array([[3.0, 4.0]], np.float32)
+    with pytest.raises(graphc.DiagnosticError, match=r"GC0707.*the statistic m is not computed yet"):
+        model(model.init(), x=x)
+    with pytest.raises(graphc.DiagnosticError, match=r"GC0706.*the statistic m has shape \(3,\)"):
+        model({**model.init(), "m": np.zeros(3)}, x=x)
+    assert model({**model.init(), "m": np.array([1.0, 2.0])}, x=x).tolist() == [[2.0, 2.0]]

@@ -32,7 +32,7 @@ def test_every_explanation_has_an_example_and_says_how_to_mend_it() -> None:
 
 
 def test_kinds_of_examples() -> None:
-    assert {kind for _, kind, _ in EXAMPLES} == {"cntk", "bs", "ctf", "graph", "sh", "text"}
+    assert {kind for _, kind, _ in EXAMPLES} == {"cntk", "bs", "mel", "ctf", "graph", "sh", "text"}
 
 
 @pytest.mark.parametrize(("code", "kind", "text"), RUN)
@@ -73,7 +73,9 @@ def test_an_explanation_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
         "GC0160: duplicate member definition\n\n"
         "A record defines the same name twice. Members have no order, so there is no first and second value.\n\n"
         "    a = 1\n    a = 2\n\n"
-        "Remove or rename one of them. Included files count as part of the record.\n"
+        "Remove or rename one of them. Included files count as part of the record.\n\n"
+        "In NDL every variable is assigned once and every macro defined once, whatever the case of their names, "
+        "and none may have\nthe name of a function, long or short (`Scale`, `Const`).\n"
     )
 
 

@@ -30,6 +30,14 @@ Train = {{
         ("# a network\n{ x = Input {3} }", "bs"),
         ("(BS.Network.Load ('m'))", "bs"),
         ("f (x) = x => x", "bs"),
+        ("f (x) = x * 2", "bs"),
+        ("Layer {n}\n  = DenseLayer {n}", "bs"),
+        ("m = Sequential (ReLU : Tanh)", "bs"),
+        ("X[i:0..2] = i", "bs"),
+        ("f (x) = x +", "bs"),
+        ("rate = 0.1*3:0.05\nsizes = 3:4\nname = a.b", "cntk"),
+        ("data = $root$/new\nroot = .", "cntk"),
+        ("a = ../new/x", "cntk"),
         ("command = Train\nTrain = [ action = train ]", "cntk"),
         ("precision = float", "cntk"),
         ("load = macros\nrun = net\nmacros = [ FF (x, w) { t = Times (w, x) } ]", "ndl"),
@@ -46,11 +54,19 @@ def test_every_file_of_the_library_is_sound(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.count(": ok") == len(files)
 
 
-def test_other_languages_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "net.ndl"
-    path.write_text("x = Input (3)\n")
-    assert main(["check", "--lang", "ndl", str(path)]) == 2
-    assert "error[GC0525]: checking NDL files is not implemented yet" in capsys.readouterr().err
+def test_a_script_of_edits_is_checked_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = "m = LoadModel ($model$)\nSetInptu (CE.T, 1, x)\nSaveModel (m, out.dnn)\n"
+    Path("a.mel").write_text(script)
+    assert main(["check", "a.mel"]) == 2
+    assert "error[GC0430]: there is no editing command SetInptu\n --> a.mel:2:1" in capsys.readouterr().err
+    # what is unknown of the models is not checked, but the commands are
+    Path("a.mel").write_text(script.replace("SetInptu", "SetInput"))
+    assert main(["check", "a.mel"]) == 0
+    assert main(["check", "a.mel", "model=a.dnn"]) == 0
+    assert "warning[GC0526]: the model file a.dnn does not exist yet" in capsys.readouterr().err
 
 
 def test_undefined_names_that_no_network_needs_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,6 +122,20 @@ def test_what_cannot_run_is_named_once_with_its_line(
     assert output.err.startswith(found)
     assert output.err.count("[GC") == 1
     assert " --> " + f"{path}:2:" in output.err
+
+
+@pytest.mark.parametrize(("written", "meant"), [("True", "y"), ("FALSE", "z")])
+def test_a_boolean_of_the_configuration_is_one_in_brainscript(
+    written: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.cntk"
+    network = """{ x = Input {3} ; y = Tanh (x) ; z = Sigmoid (x) ; v = if $flag$ then y else z
+        outputNodes = (v) ; criterionNodes = (ReduceSum (v)) }"""
+    path.write_text(f"flag = {written}" + CONFIGURATION.format(network=network).replace("$Out$/", ""))
+    assert main(["compile", str(path), "DeviceId=cpu"]) == 0
+    output = capsys.readouterr()
+    assert f"warning[GC0301]: {written} is taken for {written.lower()}" in output.err
+    assert f"output {meant}\n" in output.out
 
 
 def _start(result: dict) -> tuple[int, int]:

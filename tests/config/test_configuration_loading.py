@@ -145,7 +145,7 @@ def test_missing_parameters_name_their_path_and_the_likely_slip():
     root = configuration_from_text("T = [ SGD = [ maxEpoch = 3 ] ]")
     found = failure(lambda: root.record("T").record("SGD").integer("maxEpochs"))
     assert found.message == "required parameter missing: T:SGD:maxEpochs"
-    assert place(found.span) == "<string>:1:7 SGD"
+    assert place(found.span) == "<string>:1:15 maxEpoch"
     assert found.hint == "did you mean maxEpochs where it says maxEpoch?"
     empty = configuration_from_text("a =\nb = default")
     for key in "ab":

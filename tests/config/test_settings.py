@@ -14,6 +14,7 @@ from graphc.config.commands import (
     EditCommand,
     OtherCommand,
     OutputFormat,
+    ScriptCommand,
     TestCommand,
     TrainCommand,
     WriteCommand,
@@ -155,7 +156,7 @@ def test_defaults_of_the_learner():
     "text,code,at,part",
     [
         ("learningRatesPerMB=1", "GC0501", "SGD", "SGD:maxEpochs"),
-        ("maxEpochs=1 ; learningRatePerMB=1", "GC0501", "SGD", "learningRatesPerMB"),
+        ("maxEpochs=1 ; learningRatePerMB=1", "GC0501", "learningRatePerMB", "learningRatesPerMB"),
         ("maxEpochs=1", "GC0501", "SGD", "has no learning rate"),
         ("maxEpochs=1 ; learningRatesPerMB=1 ; learningRatesPerSample=1", "GC0504", "learningRatesPerMB", "exclude"),
         (
@@ -245,8 +246,17 @@ def test_other_readers_and_actions_are_known_but_not_run():
     settings = read_reader(root.record("reader"))
     assert not settings.is_supported and failure(settings.require_supported)[0].code == "GC0522"
     assert [d.code for d in root.context.diagnostics.warnings] == ["GC0522"]
-    command = read_one("command=E ; E=[action=edit]")
+    command = read_one("command=E ; E=[action=plot]")
     assert isinstance(command, OtherCommand) and command.diagnostic().span == command.span
+
+
+def test_edits_are_those_of_a_builder_or_of_a_script():
+    script = read_one("command=E ; E=[action=edit ; editPath=e.mel]")
+    assert isinstance(script, ScriptCommand) and script.edit_path == "e.mel"
+    builder = "BrainScriptNetworkBuilder = ( f() ) ; outputModelPath = m"
+    assert isinstance(read_one(f"command=E ; E=[action=edit ; editPath=e.mel ; {builder}]"), EditCommand)
+    (neither,) = failure(lambda: read_one("command=E ; E=[action=edit]"))
+    assert neither.code == "GC0501" and "neither describes a network nor names a script" in neither.message
 
 
 def test_several_actions_of_one_command():
@@ -271,6 +281,7 @@ def test_builders_are_found_outward_in_cntk_s_order():
         ("test", TestCommand),
         ("write", WriteCommand),
         ("edit", EditCommand),
+        ("editScript", ScriptCommand),
         ("dump", DumpCommand),
         ("SGD", SGDSettings),
         ("reader", ReaderSettings),
@@ -279,7 +290,7 @@ def test_builders_are_found_outward_in_cntk_s_order():
     ],
 )
 def test_the_table_and_the_classes_agree(kind, cls):
-    made = {"spans", "span", "name", "network", "inputs", "reader", "cv_reader", "sgd", "format"}
+    made = {"spans", "span", "name", "record", "network", "inputs", "reader", "cv_reader", "sgd", "format"}
     fields = {f.name for f in dataclasses.fields(cls)} - made
     keys = {key.field for key in SECTIONS[kind] if key.support is Support.USED and key.kind.name != "section"}
     assert fields - keys == set()

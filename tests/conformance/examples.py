@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-# how many the specification has of each kind: parsing, evaluation, networks, configurations
-COUNTS = {"P": 34, "E": 26, "N": 16, "C": 26}
+# how many the specification has of each kind: parsing, evaluation, networks, configurations, NDL
+COUNTS = {"P": 34, "E": 26, "N": 16, "C": 26, "L": 8}
 
 _FILE = Path(__file__).with_name("language.txt")
 _NAME = re.compile(r"([A-Z])(\d+)[a-z]?")

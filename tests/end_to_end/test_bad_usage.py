@@ -338,12 +338,12 @@ CASES = (
         "no SGD",
         """
         error[GC0501]: required parameter missing: Train:SGD
-         --> m.cntk:6:1
-          |
-        6 | Train = {
-          | ^^^^^
-          = it says 'SDG', at m.cntk:20:5
-          = hint: did you mean SGD where it says SDG?
+          --> m.cntk:20:5
+           |
+        20 |     SDG = {
+           |     ^^^
+           = Train needs SGD, at m.cntk:6:1
+           = hint: did you mean SGD where it says SDG?
         """,
         edits=(("SGD = {", "SDG = {"),),
     ),
@@ -351,12 +351,12 @@ CASES = (
         "no reader",
         """
         error[GC0501]: required parameter missing: Train:reader
-         --> m.cntk:6:1
-          |
-        6 | Train = {
-          | ^^^^^
-          = it says 'raeder', at m.cntk:27:5
-          = hint: did you mean reader where it says raeder?
+          --> m.cntk:27:5
+           |
+        27 |     raeder = {
+           |     ^^^^^^
+           = Train needs reader, at m.cntk:6:1
+           = hint: did you mean reader where it says raeder?
         """,
         edits=(("    reader = {", "    raeder = {"),),
         arguments=("run", "m.cntk", "command=Train"),
@@ -574,10 +574,10 @@ CASES = (
         "input without stream",
         """
         error[GC0608]: the reader has no stream for the network's input 'features', only feature, labels
-          --> m.cntk:27:5
+          --> m.cntk:31:13
            |
-        27 |     reader = {
-           |     ^^^^^^
+        31 |             feature = { dim = 2 ; format = "dense" }
+           |             ^^^^^^^
            = the input 'features' is declared, at m.cntk:9:20
            = hint: rename the stream 'feature' to 'features', or the input
         """,
@@ -622,7 +622,7 @@ CASES = (
           --> m.cntk:53:23
            |
         53 |     outputNodeNames = zz:Z
-           |                       ^^^^
+           |                       ^^
         """,
         status=0,
         edits=(('outputPath = "out/scores"', 'outputPath = "out/scores"\n    outputNodeNames = zz:Z'),),

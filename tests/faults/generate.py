@@ -99,12 +99,13 @@ def _row(source: Source, kind: str, before: str, after: str, place: str = "", me
     at = source.text.index(before)
     text = source.edited(at, at + len(before), after.replace("^", ""))
     if "^" in after:
-        where = at + after.index("^")
+        before_marks = [len(part) for part in after.split("^")[:-1]]
+        where = tuple(at + sum(before_marks[: i + 1]) for i in range(len(before_marks)))
     else:
         anchor = place.replace("^", "")
         assert text.count(anchor) >= 1, f"{source.name} has no {anchor!r} behind {before!r} ~> {after!r}"
-        where = text.index(anchor) + place.index("^")
-    return Fault(source.name, kind, f"{before} ~> {after}", text, (where,), meant or None)
+        where = (text.index(anchor) + place.index("^"),)
+    return Fault(source.name, kind, f"{before} ~> {after}", text, where, meant or None)
 
 
 def misspelt(word: str, rng: random.Random, taken: frozenset[str]) -> str:

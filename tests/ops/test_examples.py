@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import math
 from dataclasses import dataclass
-from typing import Any, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +14,10 @@ from graphc.backend import Environment
 from graphc.backends.reference.evaluate import Step
 from graphc.backends.reference.gradients import numerical
 from graphc.backends.reference.random import PhiloxStream
-from graphc.ir import DEFAULT_AXIS, Context, ElementType, Graph, Node, Op, operator
+from graphc.ir import Context, ElementType, Graph, Node, Op, TensorType
 from graphc.ir.node import REGISTRY
+from graphc.network.special import NETWORK_OPERATIONS
+from graphc.ops import examples as pages
 from graphc.ops.sources import InputValue, LearnableParameter
 
 OPERATORS = [op for op in dict.fromkeys(REGISTRY.values()) if op.family != "sources"]
@@ -31,10 +32,6 @@ NOT_THE_DERIVATIVE = {
     ("DummyCriterion", 2): "is given",
 }
 
-EXAMPLE = re.compile(r"Example: ``(\w+) \((.*)\) = (\[[^]]*\]) (.*)``")
-OPERAND = re.compile(r"(\[[^]]*\])((?: -?[\d.]+)+)")
-ATTRIBUTE = re.compile(r"(\w+)=([\w.:-]+)")
-
 
 @dataclass
 class Example:
@@ -44,52 +41,28 @@ class Example:
     expected: np.ndarray
 
 
-def examples(cls: type[Op]) -> list[Example]:
-    return [read(m) for m in EXAMPLE.finditer(cls.__doc__ or "")]
+def examples(cls: type[Op], element: ElementType = ElementType.FLOAT64) -> list[Example]:
+    """Those with values."""
+    return [built(shown) for shown in pages.examples(cls, element) if shown.expected]
 
 
-def read(match: re.Match[str], element: ElementType = ElementType.FLOAT64) -> Example:
-    """Operands and result are a shape and the elements in order of memory; ``*`` in a shape stands for frames."""
-    name, arguments, result, numbers = match.groups()
-    sources, values = [], []
-    for index, (shape, elements) in enumerate(OPERAND.findall(arguments)):
-        dims, has_frames = read_shape(shape)
-        values.append(array(elements, dims))
-        sources.append(source(f"x{index}", dims, has_frames, element))
-    cls = operator(name)
-    assert cls is not None, name
-    node = cls(**attributes(cls, OPERAND.sub("", arguments)))(*sources)
-    dims, has_frames = read_shape(result)
-    assert node.type.shape == dims and (node.type.axis == DEFAULT_AXIS) == has_frames, (match[0], node.type)
-    return Example(match[0], node, values, array(numbers, dims) if has_frames else array(numbers, dims)[0])
+def built(shown: pages.Example) -> Example:
+    sources = [source(f"x{i}", type) for i, type in enumerate(shown.operands)]
+    node = shown.op(*sources)
+    assert node.type == shown.result, (shown.text, node.type)
+    values = [array(numbers, type) for numbers, type in zip(shown.values, shown.operands, strict=True)]
+    expected = array(shown.expected, shown.result)
+    return Example(shown.text, node, values, expected if shown.result.axis is not None else expected[0])
 
 
-def source(name: str, dims: tuple[int, ...], has_frames: bool, element: ElementType) -> Node:
-    return (InputValue if has_frames else LearnableParameter)(name, dims, element=element)()
+def source(name: str, type: TensorType) -> Node:
+    made = InputValue if type.axis is not None else LearnableParameter
+    return made(name, type.shape, element=type.element)()
 
 
-def read_shape(text: str) -> tuple[tuple[int, ...], bool]:
-    parts = text.strip("[]").split(" x ")
-    return tuple(int(p) for p in parts if p != "*"), "*" in parts
-
-
-def array(numbers: str, dims: tuple[int, ...]) -> np.ndarray:
+def array(numbers: pages.Numbers, type: TensorType) -> np.ndarray:
     """All frames; a value without frames is the only one."""
-    return np.array([float(n) for n in numbers.split()]).reshape((-1, *reversed(dims)))
-
-
-def attributes(cls: type[Op], text: str) -> dict[str, Any]:
-    fields = {author: field for field, author in cls.attribute_names().items()}
-    given = {fields[name]: attribute(value) for name, value in ATTRIBUTE.findall(text)}
-    return given | ({"name": "node"} if cls.identified and "name" in get_type_hints(cls) else {})
-
-
-def attribute(text: str) -> Any:
-    if ":" in text:
-        return [attribute(part) for part in text.split(":")]
-    if re.fullmatch(r"-?[\d.]+", text):
-        return float(text) if "." in text else int(text)
-    return {"true": True, "false": False}.get(text, text)
+    return np.array(numbers).reshape((-1, *reversed(type.dims)))
 
 
 def operands(example: Example) -> list[np.ndarray]:
@@ -135,8 +108,7 @@ def test_pullbacks_are_derivatives(cls: type[Op]) -> None:
 
 @pytest.mark.parametrize("cls", OPERATORS, ids=lambda c: c.names[0])
 def test_evaluate_is_traceable_and_keeps_the_element_type(cls: type[Op]) -> None:
-    for match in EXAMPLE.finditer(cls.__doc__ or ""):
-        example = read(match, ElementType.FLOAT32)
+    for example in examples(cls, ElementType.FLOAT32):
         node = example.node
         c = Context(jnp, tuple(n.type for n in node.inputs), node.type)
         xs = [x.astype(np.float32) for x in operands_aligned(example)]
@@ -151,6 +123,18 @@ def test_evaluate_is_traceable_and_keeps_the_element_type(cls: type[Op]) -> None
 def operands_aligned(example: Example) -> list[np.ndarray]:
     step = Step({}, {}, Environment())
     return step.operands(example.node, dict(zip(example.node.inputs, operands(example), strict=True)))
+
+
+@pytest.mark.parametrize("cls", [*dict.fromkeys(REGISTRY.values()), *NETWORK_OPERATIONS], ids=lambda c: c.names[0])
+def test_every_operator_shows_its_types_and_has_a_cost(cls: type[Op]) -> None:
+    found = pages.examples(cls)
+    assert found
+    for example in found:
+        assert example.op.infer(*example.operands) == example.result, example.text
+        cost = example.op.cost(example.result, *example.operands)
+        assert 0 <= cost.flops < math.inf and 0 <= cost.bytes < math.inf, example.text
+        # all work reads or writes something
+        assert cost.bytes > 0 or cost.flops == 0, example.text
 
 
 def test_every_operator_has_a_manual_page() -> None:

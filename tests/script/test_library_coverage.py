@@ -37,7 +37,7 @@ NAMES = {
         NDCG1Eval ForwardBackward LabelsToGraph EditDistanceError LatticeSequenceWithSoftmax GMMLogLikelihood""",
     "values that are no nodes": """
         Length Fail Print Format Replace Substr Chr Repeat Sign Min Max Fac Mod IntDiv IsSameObject IsArray IsDouble
-        IsBool _AsArray _ConcatArrays _ForceResizeArray _AsNodes None Inferred""",
+        IsBool _AsArray _ConcatArrays _ForceResizeArray _AsNodes _AsCount None Inferred""",
     "layers": """
         LinearLayer DenseLayer EmbeddingLayer ConvolutionalLayer ConvolutionTransposeLayer BilinearUpsamplingLayer
         MaxPoolingLayer AveragePoolingLayer MaxUnpoolingLayer RecurrentLSTMLayer RecurrentLSTMLayerStack DelayLayer

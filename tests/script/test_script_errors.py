@@ -94,13 +94,13 @@ def test_what_the_library_finds_is_told_at_the_authors_call(script: Any) -> None
         "while evaluating 'z'",
         "while evaluating 'net'",
     ]
-    # made by the first call, needed by the second
+    # the argument of a call that is made before its result is needed
     evaluator = script.evaluator()
     with pytest.raises(PoisonError):
         script.network("{ x = Input{1} ; m = LinearLayer{'a'} ; z = m (x) }", evaluator)
     [found] = evaluator.diagnostics.found
     assert found.span is not None
-    assert found.span.text == "LinearLayer{'a'}"
+    assert found.span.text == "'a'"
 
 
 def test_what_the_host_finds_gets_the_way_to_it(script: Any) -> None:

@@ -30,6 +30,7 @@ from graphc.train.step import TrainingState, TrainingStep
 
 SAMPLES, CLASSES = 23, 3
 FLOAT64 = ElementType.FLOAT64
+IMAGE = InputValue("features", (4, 4, 1))()
 
 
 def weights(name: str, *shape: int, element: ElementType = ElementType.FLOAT32) -> Node:
@@ -276,3 +277,27 @@ def test_criterion_of_each_frame_is_summed() -> None:
     graph = Graph({"ce": RectifiedLinear()(Plus()(z, y)), "errs": SquareError()(z, y)})
     (_, a), (_, b) = train(graph), train(graph, minibatches_per_dispatch=3)
     assert all(np.array_equal(a.parameters()[n], b.parameters()[n]) for n in a.parameters())
+
+
+def noisy(dispatch: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
+    """What two epochs of noise add to the parameters of a network that learns nothing."""
+    graph = with_criteria(Times()(weights("V", CLASSES, 400), Times()(weights("W", 400, 4, 4, 1), IMAGE)))
+    step = TrainingStep(graph, "ce", minibatches_per_dispatch=dispatch)
+    initial = initialise(step.graph)
+    state, data = step.state(initial), to_device_of(step)
+    for number in (1, 2):
+        epoch = step.epoch(minibatches(), learning_rate=0, noise=0.01, seed=seed, epoch=number)
+        state = step.run(step.begin(state), data, epoch, 0, len(epoch.minibatches))
+    return {n: v - initial[n] for n, v in state.parameters().items()}
+
+
+def test_noise_has_its_deviation() -> None:
+    for added in noisy().values():
+        # 6 minibatches an epoch
+        assert added.std() == pytest.approx(0.01 * np.sqrt(12), rel=0.1)
+        assert abs(added.mean()) < 4 * added.std() / np.sqrt(added.size)
+
+
+def test_noise_repeats_and_follows_the_seed() -> None:
+    once, again, other = noisy(), noisy(dispatch=4), noisy(seed=1)
+    assert all((once[n] == again[n]).all() and (once[n] != other[n]).any() for n in once)

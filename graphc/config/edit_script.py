@@ -1,0 +1,32 @@
+"""The texts of an ``action = edit`` with a script: the script itself, and the macros that it may call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphc.config.commands import ScriptCommand
+from graphc.diagnostics import SourceText, Span
+from graphc.syntax.configuration import ConfigurationRecord, read_source
+from graphc.syntax.configuration_text import strip_comments
+
+
+def script_text(command: ScriptCommand) -> SourceText:
+    """The script without comments, its ``$name$`` replaced; raises `DiagnosticError`."""
+    text = _file(command.edit_path, command.record, command.spans.get("editPath", command.span))
+    return command.record.substitute(text)
+
+
+def macro_texts(record: ConfigurationRecord) -> tuple[SourceText, ...]:
+    """The files that ``ndlMacros`` names, in which nothing is replaced; raises `DiagnosticError`."""
+    value = record.get("ndlMacros")
+    if value is None:
+        return ()
+    return tuple(_file(path.strip(), record, value.span) for path in value.string().split("+") if path.strip())
+
+
+def _file(path: str, record: ConfigurationRecord, asked: Span) -> SourceText:
+    full = record.context.directory / path
+    if "\\" in path and not full.exists():
+        # scripts written for Windows
+        full = record.context.directory / path.replace("\\", "/")
+    return strip_comments(SourceText.of(read_source(full, named=str(Path(path)), asked=asked)))

@@ -1,0 +1,1 @@
+"""Scripts of edits (MEL): commands that load, change and save models (language.md 10)."""
