@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -95,7 +96,6 @@ CODES: dict[str, str] = {
     "GC0521": "key without effect yet",
     "GC0522": "reader or writer not implemented yet",
     "GC0523": "action not implemented yet",
-    "GC0525": "language not implemented yet",
     "GC0526": "model file that does not exist yet",
     "GC0527": "setting without effect in this network",
     "GC0601": "malformed line in a data file",
@@ -285,6 +285,8 @@ _NOWHERE = SourceFile("<nowhere>", "")
 
 
 _WIDEST = 160  # characters of a line that an excerpt shows
+# What steers a terminal, turns the direction of its text, or is half a character: a text shows, it does not act.
+_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Severity(Enum):
@@ -323,7 +325,7 @@ class Diagnostic:
 
     def render(self) -> str:
         """Several lines: message, place, the source line with carets, labels and hint; no final newline."""
-        return "\n".join(self._lines())
+        return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", "\n".join(self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.severity.value}[{self.code}]: {self.message}"
