@@ -286,7 +286,7 @@ _NOWHERE = SourceFile("<nowhere>", "")
 
 _WIDEST = 160  # characters of a line that an excerpt shows
 # What steers a terminal, turns the direction of its text, or is half a character: a text shows, it does not act.
-_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Severity(Enum):
