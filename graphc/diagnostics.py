@@ -470,18 +470,19 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
     if len(word) > _LONGEST_WORD:
         return None
-    word = word.lower()
+    first, word = word[:1], word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(candidate.lower(), candidate)
     # a slip in every third letter is still a slip; words of one and two letters are too easily another
     most = len(word) // 3
-    near = [(slips(word, c, most), c[:1] != word[:1], c) for c in folded] if most else []
+    letters = sorted(word)
+    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
+    near = [(slips(word, c, most), c not in swapped, folded[c][:1] != first, c) for c in folded] if most else []
     # of equally near ones the first: the innermost scope's
-    best = min(near, key=lambda found: found[:2], default=(most + 1, False, ""))
-    if best[0] <= most and best[2]:
-        return folded[best[2]]
-    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == sorted(word)]
+    best = min(near, key=lambda found: found[:3], default=(most + 1, False, False, ""))
+    if best[0] <= most and best[3]:
+        return folded[best[3]]
     # not slips, but a word that is left out: learningRate for learningRatesPerSample
     import difflib  # costs 5 ms, and only the unlucky pay
 

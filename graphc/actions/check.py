@@ -87,8 +87,19 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_
         checker = _Checker(networks, commands, result)
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
+        _read_shared_sections(root, result.found)
     result.found.extend(root.context.diagnostics.found)
     return replace(result, found=_without_echoes(result.found))
+
+
+def _read_shared_sections(root: ConfigurationRecord, found: Diagnostics) -> None:
+    """Warn of wrong values in sections at the root that commands look for outward, also where none does."""
+    for key in ("SGD", "reader"):
+        section = root.record(key, None) if root.has_own(key) else None
+        if section is not None:
+            errors = Diagnostics()
+            errors.keep(lambda section=section, key=key: read_section(section, key))
+            found.extend(as_warnings(DiagnosticError(*(d for d in errors.found if d.code != "GC0501"))))
 
 
 def _without_echoes(found: Diagnostics) -> Diagnostics:
