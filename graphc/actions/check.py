@@ -28,12 +28,13 @@ from graphc.config.experiment import CommandSection, read_experiment
 from graphc.config.ndl import ndl_of_file
 from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText, placing
 from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
 from graphc.network.explain import uncomputed, unlowered_recurrence
 from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
 from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
+from graphc.network.saved import loaded_network, read_model_text
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.syntax.configuration_text import strip_comments
@@ -256,7 +257,7 @@ class _Checker:
         return self._edited.get(Path(f"{command.model_path}.0"))
 
     def _saved(self, source: NetworkSource) -> Network | None:
-        """The network of a model file: as its trainer builds it, where the configuration holds that."""
+        """The network of a model file: as its trainer builds it, where the configuration holds that, or as it is."""
         path = source.model_path
         assert path is not None
         for other in self._commands:
@@ -264,10 +265,14 @@ class _Checker:
                 return self._built.get(id(other))  # none: its errors are reported already
         if Path(path) in self._edited:
             return self._edited[Path(path)]
-        if not Path(path).exists():
-            message = f"the model file {path} does not exist yet, so this command is not checked"
+        try:
+            with placing(source.span):
+                return loaded_network(read_model_text(Path(path)), path)
+        except OSError as error:
+            state = "does not exist yet" if isinstance(error, FileNotFoundError) else "cannot be read"
+            message = f"the model file {path} {state}, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
-        return None
+            return None
 
 
 def _cannot_run(network: Network) -> list[Diagnostic]:
