@@ -70,20 +70,20 @@ def configuration(lines: int) -> str:
     }"""
     return f"""command = Train:Test
 modelPath = "Output/deep"
-BrainScriptNetworkBuilder = {{
+Train = {{
+    action = "train"
+    BrainScriptNetworkBuilder = {{
     h0 = Input {{256}}
     labels = Input {{256}}
 {written}
     ce = CrossEntropyWithSoftmax (labels, h{layers})
     errs = ClassificationError (labels, h{layers})
     criterionNodes = (ce) ; evaluationNodes = (errs) ; outputNodes = (h{layers})
-}}
-{padding}Train = {{
-    action = "train"
+    }}
     SGD = {{ minibatchSize = 32 ; learningRatesPerMB = 0.1 ; maxEpochs = 2 }}
     {reader}
 }}
-Test = {{
+{padding}Test = {{
     action = "test"
     {reader}
 }}

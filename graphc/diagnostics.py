@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -95,7 +96,6 @@ CODES: dict[str, str] = {
     "GC0521": "key without effect yet",
     "GC0522": "reader or writer not implemented yet",
     "GC0523": "action not implemented yet",
-    "GC0525": "language not implemented yet",
     "GC0526": "model file that does not exist yet",
     "GC0527": "setting without effect in this network",
     "GC0601": "malformed line in a data file",
@@ -285,6 +285,8 @@ _NOWHERE = SourceFile("<nowhere>", "")
 
 
 _WIDEST = 160  # characters of a line that an excerpt shows
+# What steers a terminal, turns the direction of its text, or is half a character: a text shows, it does not act.
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Severity(Enum):
@@ -323,7 +325,7 @@ class Diagnostic:
 
     def render(self) -> str:
         """Several lines: message, place, the source line with carets, labels and hint; no final newline."""
-        return "\n".join(self._lines())
+        return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", "\n".join(self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.severity.value}[{self.code}]: {self.message}"
@@ -468,18 +470,19 @@ def suggest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate a misspelt ``word`` most probably meant, or none."""
     if len(word) > _LONGEST_WORD:
         return None
-    word = word.lower()
+    first, word = word[:1], word.lower()
     folded: dict[str, str] = {}
     for candidate in candidates:
         folded.setdefault(candidate.lower(), candidate)
     # a slip in every third letter is still a slip; words of one and two letters are too easily another
     most = len(word) // 3
-    near = [(slips(word, c, most), c[:1] != word[:1], c) for c in folded] if most else []
+    letters = sorted(word)
+    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == letters]
+    near = [(slips(word, c, most), c not in swapped, folded[c][:1] != first, c) for c in folded] if most else []
     # of equally near ones the first: the innermost scope's
-    best = min(near, key=lambda found: found[:2], default=(most + 1, False, ""))
-    if best[0] <= most and best[2]:
-        return folded[best[2]]
-    swapped = [c for c in folded if len(c) == len(word) and sorted(c) == sorted(word)]
+    best = min(near, key=lambda found: found[:3], default=(most + 1, False, False, ""))
+    if best[0] <= most and best[3]:
+        return folded[best[3]]
     # not slips, but a word that is left out: learningRate for learningRatesPerSample
     import difflib  # costs 5 ms, and only the unlucky pay
 

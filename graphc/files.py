@@ -1,8 +1,9 @@
-"""Files that are whole or not there at all: written under a temporary name, then renamed."""
+"""Files that are whole or not there at all: written under a temporary name, then renamed; and texts of bounded size."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,18 @@ from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
+
+# Nobody writes more by hand: it is a device without end, or a data file where a configuration was meant.
+_LARGEST_TEXT = 1 << 24
+
+
+def read_text_bytes(path: Path) -> bytes:
+    """The bytes of a file that people write; raises `OSError`, also where there are more than anybody writes."""
+    with path.open("rb") as stream:
+        data = stream.read(_LARGEST_TEXT + 1)
+    if len(data) > _LARGEST_TEXT:
+        raise OSError(errno.EFBIG, f"it has more than {_LARGEST_TEXT >> 20} megabytes")
+    return data
 
 
 @contextlib.contextmanager

@@ -208,11 +208,11 @@ def _divisor(op: Pooling | MaxPooling | AveragePooling, axes: Axes, dtype: Any) 
     return math.prod(a.kernel for a in axes) if op.counts_pads else _counts(axes).astype(dtype)
 
 
-def _counts(axes: Axes) -> np.ndarray:
+def _counts(axes: Axes) -> Any:
     """Elements of each window that lie inside, ready to divide ``(frames, windows …, channels)``."""
-    counts = np.ones((1,))
+    counts = jnp.ones((1,), jnp.int32)
     for axis in axes:
-        counts = counts[..., None] * axis.inside().sum(axis=1)
+        counts = counts[..., None] * axis.inside(jnp).sum(axis=1)
     return counts.reshape((1, *(a.windows for a in axes), 1))
 
 

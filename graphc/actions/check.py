@@ -28,12 +28,13 @@ from graphc.config.experiment import CommandSection, read_experiment
 from graphc.config.ndl import ndl_of_file
 from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText, placing
 from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
 from graphc.network.explain import uncomputed
 from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
 from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
+from graphc.network.saved import loaded_network, read_model_text
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.syntax.configuration_text import strip_comments
@@ -87,8 +88,19 @@ def check(root: ConfigurationRecord, write: Write = lambda line: None, networks_
         checker = _Checker(networks, commands, result)
         for command in commands:
             result.found.keep(lambda command=command: checker.check(command))
+        _read_shared_sections(root, result.found)
     result.found.extend(root.context.diagnostics.found)
     return replace(result, found=_without_echoes(result.found))
+
+
+def _read_shared_sections(root: ConfigurationRecord, found: Diagnostics) -> None:
+    """Warn of wrong values in sections at the root that commands look for outward, also where none does."""
+    for key in ("SGD", "reader"):
+        section = root.record(key, None) if root.has_own(key) else None
+        if section is not None:
+            errors = Diagnostics()
+            errors.keep(lambda section=section, key=key: read_section(section, key))
+            found.extend(as_warnings(DiagnosticError(*(d for d in errors.found if d.code != "GC0501"))))
 
 
 def _without_echoes(found: Diagnostics) -> Diagnostics:
@@ -245,7 +257,7 @@ class _Checker:
         return self._edited.get(Path(f"{command.model_path}.0"))
 
     def _saved(self, source: NetworkSource) -> Network | None:
-        """The network of a model file: as its trainer builds it, where the configuration holds that."""
+        """The network of a model file: as its trainer builds it, where the configuration holds that, or as it is."""
         path = source.model_path
         assert path is not None
         for other in self._commands:
@@ -253,10 +265,14 @@ class _Checker:
                 return self._built.get(id(other))  # none: its errors are reported already
         if Path(path) in self._edited:
             return self._edited[Path(path)]
-        if not Path(path).exists():
-            message = f"the model file {path} does not exist yet, so this command is not checked"
+        try:
+            with placing(source.span):
+                return loaded_network(read_model_text(Path(path)), path)
+        except OSError as error:
+            state = "does not exist yet" if isinstance(error, FileNotFoundError) else "cannot be read"
+            message = f"the model file {path} {state}, so this command is not checked"
             self._result.found.add(Diagnostic("GC0526", message, source.span, severity=Severity.WARNING))
-        return None
+            return None
 
 
 def _cannot_run(network: Network) -> list[Diagnostic]:

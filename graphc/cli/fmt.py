@@ -1,4 +1,4 @@
-"""``graphc fmt``: configurations, BrainScript and NDL in canonical form, written only if their meaning is unchanged."""
+"""``graphc fmt``: files of every language in canonical form, written only if their meaning is unchanged."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from pathlib import Path
 
 from graphc.cli.arguments import Parser, bare_parser
 from graphc.cli.languages import language_of_file
-from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, SourceFile
+from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
 from graphc.files import atomic_writer, why
 from graphc.syntax.configuration import read_source
-from graphc.syntax.formatter import format_configuration, format_description, format_script
+from graphc.syntax.formatter import format_configuration, format_description, format_edits, format_script
 
-_FORMATTERS = {"cntk": format_configuration, "bs": format_script, "ndl": format_description}
+_FORMATTERS = {
+    "cntk": format_configuration,
+    "bs": format_script,
+    "ndl": format_description,
+    "mel": format_edits,
+}
 
 
 def parser() -> Parser:
     made = bare_parser(
         "fmt",
-        "Indent and space configurations, BrainScript and NDL. Lines, comments and values stay as they are; what would "
-        "change is written to the files.",
+        "Indent and space configurations, BrainScript, NDL and MEL. Lines, comments and values stay as they are; what "
+        "would change is written to the files.",
         """
         graphc fmt models/mlp.cntk
         graphc fmt --check *.cntk         exit status 1 if a file is not in canonical form
         graphc fmt --diff models/mlp.cntk
         """,
     )
-    made.add_argument("files", nargs="+", metavar="FILE", help="a configuration, BrainScript or NDL")
+    made.add_argument("files", nargs="+", metavar="FILE", help="a configuration, BrainScript, NDL or MEL")
     made.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a file would change")
     made.add_argument("--diff", action="store_true", help="write nothing; print what would change")
     made.add_argument("--lang", choices=tuple(_FORMATTERS), help="what the files are (default: their contents tell)")
@@ -78,9 +83,6 @@ def _text(path: Path) -> str:
 
 def _formatted(name: str, text: str, language: str | None) -> str:
     found = language or language_of_file(name, text.removeprefix("\ufeff"))
-    if found not in _FORMATTERS:
-        message = f"formatting {found.upper()} files is not implemented yet"
-        raise DiagnosticError(Diagnostic("GC0525", message, SourceFile(name, "").span()))
     return _FORMATTERS[found](text, name)
 
 

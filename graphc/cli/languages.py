@@ -28,7 +28,7 @@ _NDL = re.compile(r"^[ \t]*(?:load|run)\s*=\s*\w+\s*$|^[ \t]*\w+\s*\([\w\s,]*\)\
 # what NDL lacks: lambdas and objects; what configurations lack as well: conditions, and definitions of functions
 _OBJECT = re.compile(r"=>|\bnew\s+\w")
 _FUNCTION = re.compile(
-    r"\binclude\b|\bif\b.*\bthen\b|^[ \t]*\w+[ \t]*(?:\([^()\n]*\)|\{[^{}\n]*\})[ \t]*=", re.MULTILINE
+    r"\binclude\b|\bif\b.{0,1000}\bthen\b|^[ \t]*\w+[ \t]*(?:\([^()\n]*\)|\{[^{}\n]*\})[ \t]*=", re.MULTILINE
 )
 _VARIABLE = re.compile(r"\$\w+\$")
 
@@ -50,8 +50,9 @@ def check_any(arguments: Sequence[str], language: str | None = None, networks_of
 
 
 def language_of_file(name: str, text: str) -> str:
-    """The language of a file; that of a ``.ndl`` is clear, other extensions are used for more than one."""
-    return "ndl" if Path(name).suffix.lower() == ".ndl" else language_of(text)
+    """The language of a file; ``.ndl`` and ``.mel`` say theirs, other extensions are used for more than one."""
+    suffix = Path(name).suffix.lower().removeprefix(".")
+    return suffix if suffix in ("ndl", "mel") else language_of(text)
 
 
 def language_of(text: str) -> str:

@@ -11,7 +11,7 @@ from graphc.config.learner import SGDSettings, read_sgd
 from graphc.config.reader import ReaderSettings, read_reader, unshuffled
 from graphc.config.reading import read_section
 from graphc.config.schedule import Schedule
-from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceText, Span, suggest
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, SourceText, Span, suggest
 from graphc.syntax.configuration import ConfigurationRecord
 
 
@@ -209,6 +209,19 @@ def read_network_source(record: ConfigurationRecord) -> NetworkSource:
     return NetworkSource(Builder.MODEL, model.span, model_path=model.string())
 
 
+def _warn_of_an_untrained_network(record: ConfigurationRecord) -> None:
+    """As in CNTK, whoever finds a builder loads no model: surprising where the builder is somewhere further out."""
+    found = next(((key, v) for key in _BUILDERS if (v := record.get(key)) is not None), None)
+    if found is None or record.has_own(found[0]) or record.get("modelPath") is None:
+        return
+    key, value = found
+    message = f"{_name(record)} builds a new network with {key} and does not load modelPath"
+    labels = (Label(f"{key} serves every command around which it stands", value.span),)
+    hint = f"put {key} into the command that trains"
+    warning = Diagnostic("GC0527", message, record.span, labels, hint, Severity.WARNING)
+    record.context.diagnostics.add(warning)
+
+
 def read_train_command(record: ConfigurationRecord) -> TrainCommand:
     reading = read_section(record, "train")
     found = Diagnostics()
@@ -225,6 +238,7 @@ def read_train_command(record: ConfigurationRecord) -> TrainCommand:
 
 def read_test_command(record: ConfigurationRecord) -> TestCommand:
     reading = read_section(record, "test")
+    _warn_of_an_untrained_network(record)
     found = Diagnostics()
     network = found.keep(lambda: read_network_source(record))
     section = found.keep(lambda: record.record("reader"))
@@ -239,6 +253,7 @@ def read_test_command(record: ConfigurationRecord) -> TestCommand:
 
 def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     reading = read_section(record, "write")
+    _warn_of_an_untrained_network(record)
     found = Diagnostics()
     network = found.keep(lambda: read_network_source(record))
     section = record.record("reader", None)

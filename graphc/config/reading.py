@@ -16,6 +16,7 @@ from graphc.syntax.configuration_records import REQUIRED
 # only if it is one slip from a key. The other sections hardly ever hold any.
 _FREE = frozenset(["root", "train", "test", "write", "edit", "dump"])
 _SHORTEST_FREE = 5
+_ACTIONS = frozenset(["train", "test", "eval", "write", "edit"])
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ def warn(record: ConfigurationRecord, kind: str) -> None:
     for key in SECTIONS[kind]:
         if key.support is Support.PLANNED and record.has_own(key.name):
             _warn_planned(record, key)
+    commands = _commands(record) if record.is_root else frozenset()
     for key, entry in record.entries.items():
-        is_command = record.is_root and entry.value.text[:1] in ("[", "{", "(")
-        if key not in ALL_KEYS and key not in record.root.mentioned and not is_command:
+        if key not in ALL_KEYS and key not in record.root.mentioned and key not in commands:
             is_free = kind in _FREE and entry.value.text[:1] not in ("[", "{")
             _warn_misspelt(record, entry.key.text, kind, _SHORTEST_FREE if is_free else 0)
 
@@ -108,6 +109,17 @@ def _warn_planned(record: ConfigurationRecord, key: Key) -> None:
         pass  # whatever it says, it is ignored
     message = f"{key.name} is not implemented yet and is ignored"
     record.context.diagnostics.add(Diagnostic("GC0521", message, record.key_span(key.name), severity=Severity.WARNING))
+
+
+def _commands(root: ConfigurationRecord) -> frozenset[str]:
+    """Lower-case names at the root that are commands, or those of all sections where nothing says which."""
+    named = root.get("command")
+    try:
+        if named is not None:
+            return _ACTIONS | {v.string().lower() for v in named.plain_array()}
+    except DiagnosticError:
+        pass  # who reads the key says so
+    return frozenset(key for key, entry in root.entries.items() if entry.value.text[:1] in ("[", "{", "("))
 
 
 def _warn_misspelt(record: ConfigurationRecord, written: str, kind: str, shortest: int) -> None:

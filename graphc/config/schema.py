@@ -332,9 +332,10 @@ SIMPLE_NETWORK = (
 
 NDL_NETWORK = (
     Key("randomSeedOffset", integer(), 0, "added to the seed of every parameter"),
-    *_no_effect(string, "file that describes the network", "networkDescription"),
-    *_no_effect(string, "files with macros, joined by +", "ndlMacros"),
-    *_no_effect(strings, "sections with macros; sections to execute", "load", "run"),
+    Key("networkDescription", string, None, "file that describes the network"),
+    Key("ndlMacros", string, None, "files of macros, joined by +"),
+    Key("load", strings, (), "sections that are read first, in that file or, without one, in the configuration"),
+    Key("run", strings, (), "sections to execute; default: those that the file names, or all of it"),
     *_no_effect(string, "accepted and ignored", "dumpFileName"),
 )
 

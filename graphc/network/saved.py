@@ -15,8 +15,8 @@ from graphc.ops.sources import LearnableParameter
 # the key of the text among the metadata of a model file (graphc/train/checkpoint.py writes them)
 _TEXT = "graphc.network"
 
-# a header longer than this is none: it would describe millions of parameters
-_LONGEST_HEADER = 1 << 30
+# the format's own limit
+_LONGEST_HEADER = 100_000_000
 
 
 def read_model_text(path: Path) -> str:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphc.ir import ShapeError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +25,17 @@ class AxisGeometry:
     high: int
     windows: int
 
-    def positions(self) -> np.ndarray:
-        """Input position of element ``j`` of window ``i``, shape (windows, kernel); some lie outside."""
-        import numpy as np  # shape rules do without, and `graphc check` with them
+    def positions(self, xp: Any) -> Any:
+        """Input position of element ``j`` of window ``i``, shape (windows, kernel); some lie outside.
 
-        starts = np.arange(self.windows)[:, None] * self.stride - self.low
-        return starts + np.arange(self.kernel)[None, :] * self.dilation
+        Made with ``xp``, as what follows: a traced function must not hold arrays that grow with the image.
+        """
+        starts = xp.arange(self.windows)[:, None] * self.stride - self.low
+        return starts + xp.arange(self.kernel)[None, :] * self.dilation
 
-    def inside(self) -> np.ndarray:
+    def inside(self, xp: Any) -> Any:
         """Whether element ``j`` of window ``i`` lies inside the input, shape (windows, kernel)."""
-        positions = self.positions()
+        positions = self.positions(xp)
         return (positions >= 0) & (positions < self.size)
 
     def reaches_inside(self, window: int) -> bool:
@@ -53,11 +51,9 @@ class AxisGeometry:
         if self.windows > 0:
             yield self.windows - 1
 
-    def selection(self, dtype: Any) -> np.ndarray:
+    def selection(self, xp: Any, dtype: Any) -> Any:
         """1 where element ``j`` of window ``i`` is position ``q``, shape (windows, kernel, size)."""
-        import numpy as np  # as above
-
-        return (self.positions()[..., None] == np.arange(self.size)).astype(dtype)
+        return (self.positions(xp)[..., None] == xp.arange(self.size)).astype(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +127,20 @@ def gather_windows(xp: Any, x: Any, axes: Sequence[AxisGeometry], outside: float
     lead = x.ndim - rank
     for k, axis in enumerate(reversed(axes)):
         at = lead + 2 * k  # every axis taken so far has become two
-        x = xp.take(x, axis.positions().clip(0, axis.size - 1).reshape(-1), axis=at)
+        x = xp.take(x, axis.positions(xp).clip(0, axis.size - 1).reshape(-1), axis=at)
         x = x.reshape((*x.shape[:at], axis.windows, axis.kernel, *x.shape[at + 1 :]))
     order = [*range(lead), *range(lead, lead + 2 * rank, 2), *range(lead + 1, lead + 2 * rank, 2)]
-    return xp.where(inside_windows(axes), x.transpose(order), xp.asarray(outside, x.dtype))
+    return xp.where(inside_windows(xp, axes), x.transpose(order), xp.asarray(outside, x.dtype))
 
 
-def inside_windows(axes: Sequence[AxisGeometry]) -> np.ndarray:
+def inside_windows(xp: Any, axes: Sequence[AxisGeometry]) -> Any:
     """Whether an element of a window lies inside, shape ``(windowsN, …, windows1, kernelN, …, kernel1)``."""
     rank = len(axes)
     mask: Any = True
     for k, axis in enumerate(reversed(axes)):
         shape = [1] * (2 * rank)
         shape[k], shape[rank + k] = axis.windows, axis.kernel
-        mask = mask & axis.inside().reshape(shape)
+        mask = mask & axis.inside(xp).reshape(shape)
     return mask
 
 
@@ -154,7 +150,7 @@ def scatter_windows(xp: Any, windows: Any, axes: Sequence[AxisGeometry]) -> Any:
     lead = windows.ndim - 2 * rank
     for axis, left in zip(axes, range(rank, 0, -1), strict=True):
         # the author's first axis is the last one among the `left` axes of windows, and of kernel elements
-        selection = xp.asarray(axis.selection(windows.dtype))
+        selection = axis.selection(xp, windows.dtype)
         windows = xp.tensordot(windows, selection, axes=((lead + left - 1, lead + 2 * left - 1), (0, 1)))
     return windows.transpose((*range(lead), *reversed(range(lead, lead + rank))))
 

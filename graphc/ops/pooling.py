@@ -69,7 +69,7 @@ class PoolingBase(Op):
             parts = (g[..., None] * first).reshape(windows.shape)
         else:
             share = (g / self._divisor(c, x, axes)).reshape((*g.shape, *kernel))
-            parts = share * inside_windows(axes)
+            parts = share * inside_windows(c.xp, axes)
         return (scatter_windows(c.xp, parts, axes),)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
@@ -78,7 +78,7 @@ class PoolingBase(Op):
     def _divisor(self, c: Context, x: Any, axes: Sequence[AxisGeometry]) -> Any:
         if self.counts_pads:
             return element_count(axes)
-        return c.xp.asarray(inside_windows(axes).sum(axis=tuple(range(-len(axes), 0))), x.dtype)
+        return c.xp.asarray(inside_windows(c.xp, axes).sum(axis=tuple(range(-len(axes), 0))), x.dtype)
 
 
 @op

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Severity, Span, suggest
-from graphc.script.values import FunctionValue, Thunk, describe, written_at
+from graphc.script.values import FunctionValue, RecordValue, Thunk, describe, written_at
 from graphc.syntax import ast
 
 # What CNTK's own library defines and this one does not yet: who writes these has misspelt nothing.
@@ -24,6 +24,15 @@ def unknown_identifier(
     if name in _NOT_YET:
         return Diagnostic("GC0301", f"{name} of CNTK's library is not implemented yet", span, severity=severity)
     return Diagnostic("GC0301", f"unknown identifier '{name}'", span, hint=_meant(name, visible), severity=severity)
+
+
+def unknown_member(name: str, span: Span, record: RecordValue) -> Diagnostic:
+    """A name behind the dot of a record: its own members come to mind before what is visible in it."""
+    own = suggest(name, record.own_names())
+    if own is None:
+        return unknown_identifier(name, span, record.visible_names())
+    labels = (Label(f"'{own}' is defined here", record.name_span(own)),)
+    return Diagnostic("GC0301", f"unknown identifier '{name}'", span, labels, f"did you mean '{own}'?")
 
 
 def _meant(name: str, visible: Iterable[str]) -> str | None:

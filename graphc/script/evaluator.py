@@ -12,7 +12,7 @@ from graphc.script import errors
 from graphc.script.blame import Call, author_span, blamed, endless
 from graphc.script.builtins import BUILTIN_TYPES, Parameters
 from graphc.script.host import Host
-from graphc.script.names import undefined_names
+from graphc.script.names import undefined_names, unfit_calls
 from graphc.script.operators import (
     PRIMITIVE,
     SEGMENTS,
@@ -42,6 +42,7 @@ from graphc.script.values import (
     Site,
     Thunk,
     literal_of,
+    origin_of,
     written_at,
 )
 from graphc.syntax import ast
@@ -139,7 +140,8 @@ class Evaluator:
     def check_names(self, expr: ast.Expr) -> list[Diagnostic]:
         """Warnings for identifiers that no scope holds, except those that were already found by evaluating."""
         told = {d.span for d in self.diagnostics.errors}
-        return [d for d in undefined_names(expr, self._root.members) if d.span not in told]
+        found = [*undefined_names(expr, self._root.members), *unfit_calls(expr, self._root.members)]
+        return [d for d in found if d.span not in told]
 
     # --- thunks
 
@@ -197,7 +199,10 @@ class Evaluator:
     def _record(self, error: DiagnosticError | RecursionError) -> None:
         told = error if isinstance(error, DiagnosticError) else self._endless()
         for found in told.diagnostics:
-            self.diagnostics.add(blamed(found, self._current, self._calls, self._library_files))
+            diagnostic = blamed(found, self._current, self._calls, self._library_files)
+            # what is wrong with a function is wrong in every call of it
+            cause = diagnostic.cause or (diagnostic.code, diagnostic.message, diagnostic.span)
+            self.diagnostics.add(replace(diagnostic, cause=cause))
 
     def _endless(self) -> DiagnosticError:
         return endless(self._calls, self._depth, self._library_files, self._root.span)
@@ -253,7 +258,7 @@ class Evaluator:
         if isinstance(base, RecordValue):
             value = base.find(name)
             if value is None:
-                raise DiagnosticError(errors.unknown_identifier(name, expr.name_span, base.visible_names()))
+                raise DiagnosticError(errors.unknown_member(name, expr.name_span, base))
             return self._passed_on(value, expr.name_span) if type(value) is Thunk else value
         member = getattr(base, "member", None)
         if member is None:
@@ -359,7 +364,9 @@ class Evaluator:
         """The complaint about an operator at the operand that the author handed to the library, with its literals."""
         own = [via for via in passed_on if self.is_authors(via.site)]
         if expr.span.file in self._library_files:
-            return replace(found, span=written_at(own[0].site)) if len(own) == 1 else found
+            # where both come from the author, the library mostly wants numbers
+            wrong = own if len(own) == 1 else [via for via in own if isinstance(via.value, (str, bool))]
+            return replace(found, span=origin_of(wrong[0], self)) if len(wrong) == 1 else found
         places = [literal_of(via, self) for via in own]
         return replace(found, labels=(*found.labels, *(Label(f"{p.text} is written", p) for p in places if p)))
 
@@ -443,7 +450,7 @@ class Evaluator:
         """The expression whose value was just found, or, of the library's, the author's that handed it in."""
         via = self._via
         if expr.span.file in self._library_files and via is not None and via.value is value:
-            return written_at(via.site) if self.is_authors(via.site) else expr.span
+            return origin_of(via, self) if self.is_authors(via.site) else expr.span
         return expr.span
 
     def _author_span(self, span: Span, scope: RecordValue) -> Span:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from graphc.diagnostics import Diagnostic, Severity
 from graphc.script.errors import unknown_identifier
+from graphc.script.values import Thunk
 from graphc.syntax import ast
 
 # Names of one scope and the scope around it.
@@ -22,6 +23,28 @@ def undefined_names(expr: ast.Expr, outermost: Collection[str]) -> list[Diagnost
             found.append(unknown_identifier(item.name, item.span, _visible(scope), Severity.WARNING))
         pending.extend(_children(item, scope))
     return sorted(found, key=lambda d: (d.span.file.name, d.span.start) if d.span else ("", 0))
+
+
+def unfit_calls(expr: ast.Expr, outermost: Mapping[str, object]) -> list[Diagnostic]:
+    """A warning for each call of a function of ``outermost``, perhaps never made, with a wrong number of arguments."""
+    found: list[Diagnostic] = []
+    pending: list[tuple[ast.Expr, _Scope]] = [(expr, (frozenset(), None))]
+    while pending:
+        item, scope = pending.pop()
+        if isinstance(item, ast.Call) and isinstance(item.function, ast.Name) and not _holds(scope, item.function.name):
+            wanted = _positional(outermost.get(item.function.name))
+            given = sum(argument.name is None for argument in item.arguments)
+            if wanted is not None and given != wanted:
+                message = f"function expects {wanted} positional parameters, {given} were provided"
+                found.append(Diagnostic("GC0302", message, item.span, severity=Severity.WARNING))
+        pending.extend(_children(item, scope))
+    return found
+
+
+def _positional(member: object) -> int | None:
+    """Number of the positional parameters of a member that is written as a function."""
+    written = member.site.value if isinstance(member, Thunk) and isinstance(member.site, ast.Member) else None
+    return sum(p.default is None for p in written.parameters) if isinstance(written, ast.Lambda) else None
 
 
 def _holds(scope: _Scope | None, name: str) -> bool:

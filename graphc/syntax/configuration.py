@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, SourceFile, SourceText, Span, suggest
+from graphc.files import read_text_bytes
 from graphc.syntax.configuration_records import VARIABLE, ConfigurationContext, ConfigurationRecord, ConfigurationValue
 from graphc.syntax.configuration_text import Entry, strip_comments
 
@@ -61,7 +62,7 @@ def read_source(path: Path, *, named: str | None = None, asked: Span | None = No
     """The text of a file, which must be there, be UTF-8 and hold something; ``asked`` is the place that names it."""
     name = named or str(path)
     try:
-        data = path.read_bytes()
+        data = read_text_bytes(path)
     except OSError as error:
         raise _not_readable(path, name, error, asked) from None
     try:

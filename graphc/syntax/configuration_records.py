@@ -420,7 +420,9 @@ class ConfigurationValue:
 
     def error(self, code: str, message: str, hint: str | None = None) -> DiagnosticError:
         """A complaint about this value, at the place it comes from."""
-        return _error(code, f"{self.path}: {message}", self.span, self.use(), hint)
+        # a value that several keys refer to by its name is wrong once
+        cause = (code, message, self.span)
+        return DiagnosticError(Diagnostic(code, f"{self.path}: {message}", self.span, self.use(), hint, cause=cause))
 
     def use(self) -> tuple[Label, ...]:
         """Whose value it is, unless the key stands on the same line."""

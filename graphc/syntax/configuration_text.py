@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText
+from graphc.syntax.unbalanced import is_balanced
 
 _CLOSER = {"[": "]", "{": "}", "(": ")", '"': '"'}
 _BRACKETS = "[{("
@@ -199,6 +200,9 @@ def group_end(source: SourceText, start: int, script: bool = False) -> int:
         elif match.lastgroup == "endless":
             raise _error("GC0102", "comment without end", source, match.start(), at)
         elif script_depth >= 0 and match.lastgroup != "bracket":
+            if "\n" in match[0] and match[0][0] in "\"'" and not is_balanced(match[0]):
+                # a string may have several lines, but not half of a bracket
+                raise _unclosed(source, match.start())
             continue
         elif match.group() == '"':
             at = text.find('"', at) + 1
@@ -220,7 +224,8 @@ def group_end(source: SourceText, start: int, script: bool = False) -> int:
 
 def _unclosed(source: SourceText, opener: int) -> DiagnosticError:
     character = source.text[opener]
-    return _error("GC0102", f"no closing '{_CLOSER[character]}' for this '{character}'", source, opener, opener + 1)
+    closer = _CLOSER.get(character, character)
+    return _error("GC0102", f"no closing '{closer}' for this '{character}'", source, opener, opener + 1)
 
 
 def _mismatch(source: SourceText, opener: int, closer: int) -> DiagnosticError:

@@ -1,4 +1,4 @@
-"""The canonical form of configurations, BrainScript and NDL: the author's lines and lexemes, other white space.
+"""The canonical form of configurations, BrainScript, NDL and MEL: the author's lines and lexemes, other white space.
 
 Lines are never broken nor joined and nothing but white space changes. What is aligned stays aligned: `=` and comments
 of neighbouring lines, and lines that begin below what follows an opening bracket or a `=`.
@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, SourceFile, SourceText
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile, SourceText
 from graphc.syntax.brainscript import parse_expression, parse_members
 from graphc.syntax.configuration_text import SCRIPT_KEYS, Entry, read_entries, strip_comments, tokens
 from graphc.syntax.formatter_lexemes import Kind, Lexeme, lex_configuration, lex_description, lex_script
+from graphc.syntax.mel import Command, Line, Snippet, Statement, read_script
 from graphc.syntax.ndl import split_items
 
 _INDENT = 4
@@ -66,7 +67,7 @@ def format_description(text: str, name: str = "<string>") -> str:
     """Canonical form of the network description language, with equal statements; raises `DiagnosticError`.
 
     >>> format_description("FF(X,W)\\n{\\nT=Times(W,X) # z\\n}\\n")
-    'FF(X,W)\\n{\\n    T = Times(W, X)  # z\\n}\\n'
+    'FF(X, W)\\n{\\n    T = Times(W, X)  # z\\n}\\n'
     """
     items = _items(text, name)
     lexemes = lex_description(text, name)
@@ -76,7 +77,40 @@ def format_description(text: str, name: str = "<string>") -> str:
     return result
 
 
+def format_edits(text: str, name: str = "<string>") -> str:
+    """Canonical form of a script of edits (MEL), with equal statements; raises `DiagnosticError`.
+
+    >>> format_edits("m=LoadModel(x.dnn,format = cntk)\\nRename(L1.* ,L2.*)\\n")
+    'm = LoadModel(x.dnn, format = cntk)\\nRename(L1.*, L2.*)\\n'
+    """
+    statements = _edits(text, name)
+    lexemes = lex_description(text, name)
+    result = _settled(text, lambda t: lex_description(t, name))
+    if not (_same_lexemes(lexemes, lex_description(result, name)) and _edits(result, name) == statements):
+        raise _unsafe(name, text)
+    return result
+
+
 # --- the proof that nothing changed
+
+
+def _edits(text: str, name: str) -> list[list[str]]:
+    """Commands with their arguments, and lines of network description without the blanks that nothing reads."""
+    found = Diagnostics()
+    script = read_script(strip_comments(SourceText.of(SourceFile(name, text))), found)
+    found.raise_errors()
+    bodies = [_bare_lines(macro.text) for macro in script.macros]
+    return [*bodies, *(_edit(statement) for statement in script.statements)]
+
+
+def _edit(statement: Statement) -> list[str]:
+    match statement:
+        case Command(name=name, arguments=arguments, target=target):
+            return [name.text, *(a.text for a in arguments), *([target.text] if target else [])]
+        case Snippet(target=target, body=body):
+            return [target.text, *_bare_lines(body.text)]
+        case Line(text=text):
+            return _bare_lines(text.text)
 
 
 def _items(text: str, name: str) -> list[list[str]]:

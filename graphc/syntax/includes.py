@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceFile, Span
+from graphc.files import read_text_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def read_included(name: str, span: Span, including: tuple[SourceFile, ...], path
         labels = tuple(Label(f"being read: {file.name}") for file in including)
         raise DiagnosticError(Diagnostic("GC0162", f"cyclic include of {name!r}", span, labels))
     try:
-        return SourceFile(str(found), found.read_text("utf-8-sig"))
+        text = read_text_bytes(found).decode("utf-8-sig")
+        return SourceFile(str(found), re.sub("\r\n?", "\n", text))
     except UnicodeDecodeError as error:
         raise DiagnosticError(Diagnostic("GC0002", f"included file {str(found)!r} is not UTF-8 text", span)) from error
     except OSError as error:

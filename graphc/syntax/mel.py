@@ -164,7 +164,7 @@ def _statements(entries: Iterator[_Entry] | list[_Entry], found: Diagnostics) ->
 
 
 def _command(entry: _Entry, found: Diagnostics) -> Iterator[Command]:
-    if entry.group is None or not _NAME.fullmatch(entry.head.text):
+    if entry.group is None or entry.group.text.startswith('"') or not _NAME.fullmatch(entry.head.text):
         message = f"'{entry.head}' is neither a command with its arguments nor name = value"
         found.add(Diagnostic("GC0170", message, entry.head.span()))
         return

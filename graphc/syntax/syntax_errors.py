@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphc.diagnostics import Diagnostic, Label, Span, slips
 from graphc.syntax.lexer import Token
+from graphc.syntax.unbalanced import is_balanced
 
 _CLOSING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE", "LLIST": "RLIST"}
 _CLOSERS = frozenset(_CLOSING.values())
@@ -37,14 +38,23 @@ def explain(tokens: list[Token], accepted: set[str]) -> Diagnostic:
     opening = _innermost_opening(tokens[:-1])
     code, message = _expectation(token, previous, opening, accepted)
     labels: tuple[Label, ...] = ()
-    if opening is not None and token.type in (_CLOSERS | {"$END"}) - {_CLOSING[opening.type]}:
+    is_closer = opening is not None and token.type in (_CLOSERS | {"$END"}) - {_CLOSING[opening.type]}
+    if opening is not None and (is_closer or message.startswith(_TEXT[_CLOSING[opening.type]])):
         labels = (Label(f"'{opening.text}' opened", opening.span),)
-        code = "GC0155" if code == "GC0153" else code
+        code = "GC0155" if code == "GC0153" and is_closer else code
     return Diagnostic(code, message, token.span, labels, _hint(token, previous, opening, accepted))
 
 
 def _open_string(tokens: list[Token]) -> Diagnostic | None:
-    """A string of several lines right before what does not fit: its end was forgotten, and the next one closed it."""
+    """A string of several lines right before what does not fit, or one that holds half of a bracket.
+
+    Its end was forgotten, and the beginning of the next one closed it.
+    """
+    last = tokens[-1].span
+    for string in tokens[:-1]:
+        if string.type == "STRING" and string.span.line == last.line and not is_balanced(string.text):
+            label = Label("it ends here", Span(string.span.file, string.span.end - 1, string.span.end))
+            return Diagnostic("GC0157", "string without closing quotation mark", string.span, (label,))
     for string in tokens[-3:-1]:
         if string.type == "STRING" and "\n" in string.text:
             first = Span(string.span.file, string.span.start, string.span.start + string.text.index("\n"))

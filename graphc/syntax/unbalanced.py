@@ -8,6 +8,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText, S
 
 _CLOSER = {"[": "]", "{": "}", "(": ")"}
 _QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
+_MARKS = re.compile(_QUOTED + "|(?P<open>[\"'])")
 _COMMENTS = re.compile(rf"({_QUOTED})|//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*", re.DOTALL)
 _BLANKED = re.compile(r"//[^\n]*|/\*.*?\*/|(?<!\S)#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", re.DOTALL)
 
@@ -20,7 +21,7 @@ def relocated(error: DiagnosticError, source: SourceText) -> DiagnosticError:
     if first.message.endswith("this '\"'"):
         found = _odd_quote(source)
     else:
-        found = _open_string(source, first) or _misindented(source)
+        found = _open_string(source, first) or _within_a_line(source) or _misindented(source)
     return DiagnosticError(found) if found else error
 
 
@@ -38,13 +39,25 @@ def _open_string(source: SourceText, mismatch: Diagnostic) -> Diagnostic | None:
 
 
 def _left_open(line: str) -> int | None:
-    """Place of the first quotation mark that no other one on the line closes."""
-    mark = re.search(_QUOTED + "|(?P<open>[\"'])", line)
-    while mark is not None:
-        if mark["open"]:
-            return mark.start()
-        mark = re.compile(_QUOTED + "|(?P<open>[\"'])").search(line, mark.end())
-    return None
+    """Place of the quotation mark that no other one on the line closes.
+
+    If one is left over, it is an earlier one that holds half of a bracket: the next one closed that too soon.
+    """
+    marks = list(_MARKS.finditer(line))
+    if not marks or not marks[-1]["open"]:
+        return None
+    return next((m.start() for m in marks if not m["open"] and not is_balanced(m[0])), marks[-1].start())
+
+
+def is_balanced(text: str) -> bool:
+    """Whether every bracket in a text has its other half."""
+    opened: list[str] = []
+    for bracket in re.findall(r"[\[\](){}]", text):
+        if bracket in _CLOSER:
+            opened.append(_CLOSER[bracket])
+        elif not opened or opened.pop() != bracket:
+            return False
+    return not opened
 
 
 def _follows(span: Span, other: Span | None) -> bool:
@@ -68,12 +81,48 @@ def _odd_quote(source: SourceText) -> Diagnostic | None:
 
 
 def _culprit(line: str) -> int:
-    """The first mark that would quote an entry as well, else the last."""
+    """The first mark that would quote an entry or half of a bracket as well, else the last."""
     marks = [m.start() for m in re.finditer('"', line)]
     for left, right in zip(marks[::2], marks[1::2], strict=False):
-        if re.search(r"[;=]", line[left:right]):
+        if re.search(r"[;=]", line[left:right]) or not is_balanced(line[left:right]):
             return left
     return marks[-1]
+
+
+def _within_a_line(source: SourceText) -> Diagnostic | None:
+    """The only bracket of a file that closes, behind other text, what stands at the end of an earlier line."""
+    code = _BLANKED.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source.text)
+    opened: list[int] = []
+    found: list[tuple[int, int]] = []
+    for match in re.finditer(r"[\[\](){}]", code):
+        if match[0] in _CLOSER:
+            opened.append(match.start())
+        elif not opened or _CLOSER[code[opened[-1]]] != match[0]:
+            break
+        else:
+            opener, closer = opened.pop(), match.start()
+            if (
+                match[0] != ")"
+                and _ends_line(code, opener)
+                and not _begins_line(code, closer)
+                and "\n" in code[opener:closer]
+            ):
+                found.append((opener, closer))
+    if len(found) != 1:
+        return None
+    opener, closer = found[0]
+    label = Label("it would close this", source.span(opener, opener + 1))
+    return Diagnostic(
+        "GC0101", f"'{code[closer]}' closes nothing on its line", source.span(closer, closer + 1), (label,)
+    )
+
+
+def _ends_line(code: str, at: int) -> bool:
+    return not code[at + 1 :].partition("\n")[0].strip()
+
+
+def _begins_line(code: str, at: int) -> bool:
+    return not code[code.rfind("\n", 0, at) + 1 : at].strip(" \t)]}")
 
 
 def _misindented(source: SourceText) -> Diagnostic | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from graphc.cli.main import main
+from graphc.syntax.formatter import format_description
 
 # What scripts around the shipped files define. One file scores phonemes and states by the same labels.
 VALUES = ("featDim=792", "baseFeatDim=40", "RowSliceStart=752", "labelDim=183", "phnDim=183")
@@ -132,3 +133,9 @@ def test_configurations_whose_descriptions_are_not_shipped_name_the_file(
         assert main(["check", "--json", str(path), f"ExpFolder={tmp_path}", model]) == 2
         codes = {error["code"] for error in json.loads(capsys.readouterr().out)["errors"]}
         assert codes == {"GC0001"}, path
+
+
+def test_every_description_has_a_canonical_form(cntk_tree: Path) -> None:
+    for path in descriptions(cntk_tree):
+        result = format_description(path.read_text("utf-8"), str(path))
+        assert format_description(result) == result, path

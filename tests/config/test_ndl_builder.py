@@ -120,6 +120,13 @@ def test_a_variable_that_nobody_defines_is_told_in_its_file(
     assert "error[GC0111]: no variable found with the name dim" in said and "whole.ndl:6:22" in said
 
 
+def test_a_command_may_be_called_run(configuration: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configuration(BUILDERS["one file"])
+    path.write_text(path.read_text().replace("command = train\ntrain = [", "command = run\nrun = ["))
+    assert main(["compile", str(path), f"RunDir={tmp_path}"]) == 0
+    assert "h.y = Sigmoid" in capsys.readouterr().out
+
+
 def test_files_alone(configuration: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configuration("")
     assert main(["check", str(tmp_path / "parts.ndl"), "dim=2"]) == 0

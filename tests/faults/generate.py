@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,13 +17,16 @@ from graphc.config.schema import ALL_KEYS
 
 HERE = Path(__file__).parent
 MODELS = Path(__file__).parents[2] / "models" / "digits"
-FILES = (*sorted(MODELS.glob("*.cntk")), *sorted((HERE / "corpus").glob("*.cntk")))
+CORPUS = (*sorted(MODELS.glob("*.cntk")), *sorted((HERE / "corpus").iterdir()))
+# files that another one takes in, and which
+INCLUDED = {"blocks.bs": "including.cntk", "common.cntk": "including.cntk"}
+FILES = tuple(path for path in CORPUS if path.name not in INCLUDED)
 
 _CLOSER = {"[": "]", "{": "}", "(": ")"}
 _KEYWORDS = frozenset(["include", "new", "with", "true", "false", "if", "then", "else", "array"])
 _COMMENT = re.compile(r"""("[^"\n]*"|'[^'\n]*')|(?<!\S)\#[^\n]*|//[^\n]*|/\*.*?\*/""", re.DOTALL)
 _STRING = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
-_NETWORK = re.compile(r"BrainScriptNetworkBuilder\s*=\s*(?=[\[{(])")
+_NETWORK = re.compile(r"(?<!Simple)(?:BrainScript)NetworkBuilder\s*=\s*(?=[\[{(])")
 _DEFINITION = re.compile(r"(?:^|;)[ \t]*(\w+)[ \t]*(\[[^\]\n]*\]|[({][^)}\n]*[)}])?[ \t]*=(?![=>])", re.MULTILINE)
 _WORD = re.compile(r"(?<![\w$])[A-Za-z_]\w*(?![\w$])")
 _ENTRY = re.compile(r"(?:^|[\[{;])[ \t]*(\w+)[ \t]*=[ \t]*([^\s;\[\]{}()]+)?", re.MULTILINE)
@@ -39,8 +42,13 @@ class Fault:
     text: str
     places: tuple[int, ...]
     meant: str | None = None
-    # a place that counts only if a label points to one of `places`: an unfit bracket, a section without a key
+    # whether a label at one of `places` counts as well: brackets are a matter of two ends
     other_end: bool = False
+
+    @property
+    def entry(self) -> str:
+        """The file to check: the faulty one, or the one that takes it in."""
+        return INCLUDED.get(self.file, self.file)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Source:
 
 @cache
 def sources() -> tuple[Source, ...]:
-    return tuple(_source(path) for path in FILES)
+    return tuple(_source(path) for path in CORPUS)
 
 
 def faults(seed: int = 0) -> list[Fault]:
@@ -129,10 +137,15 @@ def _source(path: Path) -> Source:
     text = path.read_text()
     bare = _COMMENT.sub(lambda m: m[0] if m[1] else re.sub(r"\S", " ", m[0]), text)
     code = _STRING.sub(lambda m: '"' + " " * (len(m[0]) - 2) + '"', bare)
+    return Source(path.name, text, bare, code, _network(path, code))
+
+
+def _network(path: Path, code: str) -> range:
+    """Where the BrainScript of a file lies."""
+    if path.suffix == ".bs":
+        return range(len(code))
     opened = _NETWORK.search(code)
-    assert opened is not None
-    closed = dict(_pairs(code))[opened.end()]
-    return Source(path.name, text, bare, code, range(opened.end(), closed))
+    return range(0) if opened is None else range(opened.end(), dict(_pairs(code))[opened.end()])
 
 
 def _pairs(code: str) -> Iterator[tuple[int, int]]:
@@ -176,7 +189,7 @@ def _words(source: Source) -> Iterator[tuple[str, str, int]]:
         local.add(match[1])
     for match in _WORD.finditer(code, network.start, network.stop):
         word, at = match[0], match.start()
-        before, after = code[:at].rstrip()[-1], code[match.end() :].lstrip()[:2]
+        before, after = code[:at].rstrip()[-1:], code[match.end() :].lstrip()[:2]
         if word in _KEYWORDS or len(word) < 3 or word in local or at in parameters:
             continue
         if at in defined:
@@ -186,7 +199,7 @@ def _words(source: Source) -> Iterator[tuple[str, str, int]]:
             yield "member", word, at
         elif after[:1] == "=" and after != "==":
             yield "argument", word, at
-        elif code[:at].split()[-1] == "new":
+        elif code[:at].split()[-1:] == ["new"]:
             yield "type", word, at
         else:
             yield ("function" if after[:1] in ("(", "{") else "variable"), word, at
@@ -213,8 +226,7 @@ def _keys(source: Source, rng: random.Random) -> Iterator[Fault]:
         key = match[1]
         author = key.lower() in ("features", "labels") or f"${key}$" in source.text
         if key.lower() in known and not author and len(key) > 2:
-            # where a required key is missing, its section is told, with a label at the word that is nearly it
-            yield replace(_misspelling(source, "keys", match.start(1), key, rng), other_end=True)
+            yield _misspelling(source, "keys", match.start(1), key, rng)
 
 
 def _variables(source: Source, rng: random.Random) -> Iterator[Fault]:
@@ -263,7 +275,7 @@ def _values(source: Source, rng: random.Random) -> Iterator[Fault]:
 def _counts(source: Source, rng: random.Random) -> Iterator[Fault]:
     pairs = dict(_pairs(source.code))
     for role, word, at in _words(source):
-        opened = source.code.find(next(c for c in source.code[at + len(word) :] if not c.isspace()), at + len(word))
+        opened = _opened(source.code, at + len(word))
         if role == "function" and word in library_names():
             closed = pairs[opened]
             if source.code[opened + 1 : closed].strip():
@@ -271,6 +283,63 @@ def _counts(source: Source, rng: random.Random) -> Iterator[Fault]:
                 start = at - len(re.search(r"[\w.]*\Z", source.code[:at])[0])  # type: ignore[index]
                 text = source.edited(closed, closed, ", 7, 8")
                 yield Fault(source.name, "argument counts", f"{word} (…, 7, 8)", text, (start, at))
+
+
+def _missing(source: Source, rng: random.Random) -> Iterator[Fault]:
+    """Calls without their last positional argument."""
+    pairs = dict(_pairs(source.code))
+    for role, word, at in _words(source):
+        opened = _opened(source.code, at + len(word))
+        if role != "function":
+            continue
+        comma = _last_comma(source.code, opened, pairs[opened])
+        if comma is not None and not re.search(r"=(?![=>])", source.code[comma : pairs[opened]]):
+            start = at - len(re.search(r"[\w.]*\Z", source.code[:at])[0])  # type: ignore[index]
+            text = source.edited(comma, pairs[opened], "")
+            yield Fault(source.name, "argument counts: last one lost", f"{word} (… ,)", text, (start, at))
+
+
+def _opened(code: str, at: int) -> int:
+    """The first character behind a place that is no blank."""
+    return at + len(code[at:]) - len(code[at:].lstrip())
+
+
+def _last_comma(code: str, opened: int, closed: int) -> int | None:
+    """Of the commas between the arguments of one call."""
+    depth = 0
+    for at in range(closed - 1, opened, -1):
+        depth += (code[at] in ")]}") - (code[at] in "([{")
+        if code[at] == "," and not depth:
+            return at
+    return None
+
+
+_ARGUMENT = re.compile(r"(?<=[(,{])( *(?:\w+ *= *)?)(-?[\d.]+)(?= *[,)}])")
+
+
+def _kinds(source: Source, rng: random.Random) -> Iterator[Fault]:
+    """A string where a number is an argument of a call; operations on nodes would take a boolean."""
+    code, network = source.code, source.network
+    calls = {_opened(code, at + len(word)): word for role, word, at in _words(source) if role == "function"}
+    for opened, closed in _pairs(code):
+        if opened not in calls or opened not in network:
+            continue
+        for match in _ARGUMENT.finditer(code, opened, closed + 1):
+            if _innermost(code, match.start(2)) == opened:
+                new = '"wide"'
+                text = source.edited(match.start(2), match.end(2), new)
+                what = f"{calls[opened]} ({match[1].strip()}{new})"
+                yield Fault(source.name, "types: argument", what, text, (match.start(2),))
+
+
+def _innermost(code: str, at: int) -> int:
+    """Where the innermost bracket around a place opens."""
+    depth = 0
+    for i in range(at - 1, -1, -1):
+        depth += (code[i] in ")]}") - (code[i] in "([{")
+        if depth < 0:
+            return i
+    return -1
 
 
 def _brackets(source: Source, rng: random.Random) -> Iterator[Fault]:
@@ -320,6 +389,8 @@ _DRAWN = (
     (_sections, 3),
     (_values, 6),
     (_counts, 4),
+    (_missing, 3),
+    (_kinds, 3),
     (_brackets, 8),
     (_quotes, 3),
     (_duplicates, 2),

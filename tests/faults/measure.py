@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from graphc.cli.languages import check_any
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity, SourceFile, Span
-from tests.faults.generate import Fault, faults
+from tests.faults.generate import CORPUS, Fault, faults
 
 
 @dataclass(frozen=True)
@@ -43,26 +45,54 @@ class Verdict:
 
 
 def judge(fault: Fault, folder: Path) -> Verdict:
-    """Check the faulty file, in a folder of its own."""
-    path = folder / fault.file
-    path.write_text(fault.text)
+    """Check the file with the fault, in a folder that holds all valid ones."""
+    valid = {path.name: path for path in CORPUS}[fault.file].read_text()
     crash = ""
     found: list[Diagnostic] = []
-    with contextlib.redirect_stderr(io.StringIO()):
-        try:
-            found = check_any([str(path)]).found.found
-        except DiagnosticError as error:
-            found = list(error.diagnostics)
-        except Exception:
-            crash = traceback.format_exc()
+    (folder / fault.file).write_text(fault.text)
+    try:
+        # what the valid file is warned about says nothing about the fault
+        found = [d for d in _diagnosed(folder / fault.entry) if (d.code, d.severity) not in _told_anyway(fault.entry)]
+    except Exception:
+        crash = traceback.format_exc()
+    finally:
+        (folder / fault.file).write_text(valid)
     placed = any(_is_placed(d, fault) for d in found)
     suggested = any(_suggests(d, fault.meant) for d in found) if fault.meant else None
     return Verdict(fault, tuple(found), placed, suggested, crash)
 
 
 def measure(chosen: Iterable[Fault]) -> list[Verdict]:
-    with tempfile.TemporaryDirectory() as folder:
-        return [judge(fault, Path(folder)) for fault in chosen]
+    with _all_valid() as folder:
+        return [judge(fault, folder) for fault in chosen]
+
+
+@contextlib.contextmanager
+def _all_valid() -> Iterator[Path]:
+    """The corpus in a folder of its own, which is the current one: `include=` starts there."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for path in CORPUS:
+            shutil.copy(path, folder)
+        yield Path(folder)
+
+
+def told_of(name: str) -> list[Diagnostic]:
+    """What `check` says of a valid file."""
+    with _all_valid() as folder:
+        return _diagnosed(folder / name)
+
+
+@cache
+def _told_anyway(name: str) -> frozenset[tuple[str, Severity]]:
+    return frozenset((d.code, d.severity) for d in told_of(name))
+
+
+def _diagnosed(path: Path) -> list[Diagnostic]:
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return check_any([str(path)]).found.found
+        except DiagnosticError as error:
+            return list(error.diagnostics)
 
 
 def report(verdicts: list[Verdict]) -> str:
@@ -88,7 +118,9 @@ def _is_placed(found: Diagnostic, fault: Fault) -> bool:
 def _starts(span: Span | None, fault: Fault, places: Iterable[int]) -> bool:
     file = SourceFile(fault.file, fault.text)
     wanted = [file.span(place, place + 1) for place in places]
-    return span is not None and any((span.line, span.column) == (w.line, w.column) for w in wanted)
+    if span is None or Path(span.file.name).name != fault.file:
+        return False
+    return any((span.line, span.column) == (w.line, w.column) for w in wanted)
 
 
 def _suggests(found: Diagnostic, meant: str) -> bool:

@@ -124,6 +124,12 @@ def test_every_independent_error_is_told_at_its_place() -> None:
         ("hidden1 = Tanh(f) ; z = Tanh(hiden1)", "GC0301", "did you mean hidden1?"),
         ("z = CrossEntropyWithSoftmx(f, f)", "GC0301", "did you mean CrossEntropyWithSoftmax?"),
         ("z = Parameter(2, init=gausian)", "GC0406", "did you mean gaussian?"),
+        ("z = Parameter(n, 3) ; n = 4", "GC0301", "what is no node must be assigned above its use"),
+        (
+            "A(x) { y = B(x) } ; B(x) { y = Tanh(x) }",
+            "GC0301",
+            "macros can call only those that are defined above them, not themselves",
+        ),
         ("z = MyLayer(f)", "GC0301", "if another file defines it, name that in ndlMacros"),
     ],
 )

@@ -75,8 +75,8 @@ class CallArguments:
             found = options.get(text.lower())
             if found is None:
                 names = list(dict.fromkeys(options.values()))
-                hint = did_you_mean(text, names, f"there are {', '.join(names)}")
-                raise DiagnosticError(Diagnostic("GC0406", f"{option} is {text}", span, hint=hint))
+                message = f"{option} is '{text}', not one of {', '.join(names)}"
+                raise DiagnosticError(Diagnostic("GC0406", message, span, hint=did_you_mean(text, names)))
             return found
 
         return self._option(option, default, read)

@@ -79,6 +79,7 @@ class Execution:
         self.macros.define(parts)
         body = self.macros.body(part for part in parts if isinstance(part, Statement))
         scope = self.scope
+        scope.later = body.assigned
         steps = 0
         for statement in body.statements:
             steps += body.sizes[statement]
@@ -157,6 +158,7 @@ class Execution:
         for option in call.options:
             if option.name.text.lower() != "tag" and inner.definition(option.name.text) is None:
                 inner.define(option.name, scope.find(option.value.text) or Scalar(option.value.text))
+        inner.later = definition.body.assigned
         for statement in definition.body.statements:
             self._execute(statement, definition.body, inner)
         self._note_tags(inner, call, scope)

@@ -26,6 +26,11 @@ class Body:
     sizes: Mapping[Statement, int]
 
     @cached_property
+    def assigned(self) -> Mapping[str, SourceText]:
+        """The variables, by their folded names."""
+        return {s.name.text.lower(): s.name for s in self.statements if s.name is not None}
+
+    @cached_property
     def size(self) -> int:
         return sum(self.sizes.values())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, SourceText, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, SourceText, did_you_mean
 from graphc.network.network import NetworkNode
 from graphc.syntax.ndl import Array, Call, Expression, Literal, Malformed, Name
 
@@ -51,8 +51,13 @@ class _UnresolvedError(Exception):
         self.scope = scope
 
     def diagnostic(self) -> Diagnostic:
-        hint = did_you_mean(self.name.text, self.scope.names)
-        return Diagnostic("GC0301", f"symbol {self.name} could not be resolved", self.name.span(), hint=hint)
+        message = f"symbol {self.name} could not be resolved"
+        later = self.scope.later.get(self.name.text.lower())
+        if later is not None and self.scope.definition(later.text) is None:
+            labels = (Label(f"{later} is assigned", later.span()),)
+            hint = "what is no node must be assigned above its use"
+            return Diagnostic("GC0301", message, self.name.span(), labels, hint)
+        return Diagnostic("GC0301", message, self.name.span(), hint=did_you_mean(self.name.text, self.scope.names))
 
 
 @dataclass(eq=False)
@@ -61,12 +66,14 @@ class Scope:
 
     ``prefix`` stands before the names of nodes made here, ``macro`` is the macro's name. ``made`` are all nodes of the
     network by their folded names, where names that are no variables are looked up; it fills when all nodes are made.
+    ``later`` are the variables that the statements assign, made or not.
     """
 
     prefix: str = ""
     macro: str = ""
     depth: int = 0
     made: dict[str, NetworkNode] = field(default_factory=dict)
+    later: Mapping[str, SourceText] = field(default_factory=dict)
     # what calls gave that stand in this scope
     results: dict[Call, Value] = field(default_factory=dict)
     last: Value = FAILED
