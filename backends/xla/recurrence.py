@@ -31,7 +31,9 @@ _UNROLL = 4
 @lowers_loops
 def run_loop(op: Scan, step: Step, node: Node) -> Mapping[Node, Value]:
     """Every result of the node's loop that the step needs, at every frame."""
-    same = [n for n in step.graph.nodes if isinstance(n.op, Scan) and (n.op.region, n.inputs) == (op.region, node.inputs)]
+    same = [
+        n for n in step.graph.nodes if isinstance(n.op, Scan) and (n.op.region, n.inputs) == (op.region, node.inputs)
+    ]
     outputs = tuple(dict.fromkeys(n.op.output for n in same if isinstance(n.op, Scan)))
     found = _Loop.of(op.region, outputs, step, node).run()
     return {n: Value(n.type, found[n.op.output]) for n in same if isinstance(n.op, Scan)}
@@ -104,9 +106,7 @@ class _Loop:
             return self.one(arguments.tree(invariant), history, row, dict(zip(products, taps, strict=True)))
 
         with full_precision():
-            found = scan(
-                step, arguments.leaves, start, rows, gradients, reverse=self.region.backward, unroll=_UNROLL
-            )
+            found = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward, unroll=_UNROLL)
         return {name: _from_lanes(y, lanes, real) for name, y in found.items()}
 
     @property

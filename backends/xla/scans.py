@@ -111,9 +111,7 @@ def _differentiated(
         return (history, outputs), applied
 
     summed = [invariant[i] for i in gradients.summed]
-    found, pull, applied = jax.vjp(
-        f, summed, history, [row_leaves[i] for i in floats], gradients.zeros(), has_aux=True
-    )
+    found, pull, applied = jax.vjp(f, summed, history, [row_leaves[i] for i in floats], gradients.zeros(), has_aux=True)
     return found, applied, pull
 
 

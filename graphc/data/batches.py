@@ -132,4 +132,3 @@ def _room_holds(room: Room, lengths: npt.NDArray[np.integer]) -> bool:
 def _cost(shape: Shape) -> int:
     """What computing a minibatch of that shape takes, about: frames of both layouts."""
     return sum(room.frames + room.time * room.lanes for room in shape)
-

@@ -64,9 +64,7 @@ def layout(lengths: Ints, room: Room | None = None) -> Frames:
 
 def _lanes(lengths: Ints, starts: Ints, count: int, room: Room) -> Lanes:
     regular = (
-        len(lengths) == room.sequences == room.lanes
-        and bool((lengths == room.time).all())
-        and count == room.frames
+        len(lengths) == room.sequences == room.lanes and bool((lengths == room.time).all()) and count == room.frames
     )
     frames = np.zeros((room.time, room.lanes), np.int32)
     places = np.zeros(room.frames, np.int32)

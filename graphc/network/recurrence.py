@@ -82,6 +82,7 @@ def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
     """The loop of a component with a cycle; raises `DiagnosticError` for what no loop can compute."""
     members = set(component)
     delays = [node for node in component if node.is_delay and node.inputs[0] in members]
+    delays.sort(key=lambda node: node.span.start if node.span else 0)
     _require_one_direction(delays)
     _require_one_axis(component)
     _require_no_state(component)
@@ -126,7 +127,9 @@ def _require_one_axis(component: tuple[NetworkNode, ...]) -> None:
     for node in component:
         assert node.type is not None and first.type is not None
         if node.type.axis != first.type.axis:
-            message = f"a recurrence leaves its dynamic axis: {explain.title(first)} is {first.type}, {node.type} follows"
+            message = (
+                f"a recurrence leaves its dynamic axis: {explain.title(first)} is {first.type}, {node.type} follows"
+            )
             labels = tuple(Label(f"{explain.title(n)} is {n.type}", n.span) for n in (first, node))
             hint = "what a loop computes must have the frames that its delays look at"
             raise DiagnosticError(Diagnostic("GC0408", message, node.span, labels, hint))

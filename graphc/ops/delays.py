@@ -62,6 +62,8 @@ class PastValue(Delay):
 
     Frames outside the sequence are ``defaultHiddenActivation``, or the second operand: one value, or the last frames of
     another sequence. ``shape`` is a hint that the first operand overrides.
+
+    Example: ``PastValue ([2 x *], timeStep=2) = [2 x *]``
     """
 
     names: ClassVar = ("PastValue", "Delay")
@@ -78,6 +80,8 @@ class FutureValue(Delay):
 
     Frames outside the sequence are ``defaultHiddenActivation``, or the second operand: one value, or the first frames
     of another sequence. ``shape`` is a hint that the first operand overrides.
+
+    Example: ``FutureValue ([2 x *]) = [2 x *]``
     """
 
     names: ClassVar = ("FutureValue",)

@@ -18,6 +18,7 @@ class Scan(Op):
     names: ClassVar = ("Scan",)
     family: ClassVar = "sequences"
     arity: ClassVar = (1, None)
+    operands: ClassVar = ("x",)
     internal: ClassVar = frozenset({"region", "output"})
 
     region: Region

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Graph, equal_graphs
 from graphc.ir import verify as verify_graph
+from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.fold import fold
 from graphc.passes.prune import prune
@@ -16,7 +17,7 @@ Pass = Callable[[Graph], Graph]
 Dump = Callable[[str, Graph], None]
 
 # In this order, again until none of them changes anything: what simplify leaves out can show fold more constants.
-PASSES: tuple[Pass, ...] = (canonicalise, fold, simplify, prune)
+PASSES: tuple[Pass, ...] = (bodies, canonicalise, fold, simplify, prune)
 
 # Each round is sound, so stopping early costs nothing but a little of the gain.
 _MOST_ROUNDS = 10

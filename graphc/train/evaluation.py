@@ -77,9 +77,7 @@ class EvaluationStep:
             sums, bad = program(values, columns, minibatch, np.int32(row), sums, bad)
         return Totals.read(self.roots, sums, bad)
 
-    def outputs(
-        self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable
-    ) -> Iterator[Outputs]:
+    def outputs(self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
         """Value of every root, a minibatch at a time."""
         for row in range(len(table.minibatches)):
             program, minibatch = self._program("values", table, row)

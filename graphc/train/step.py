@@ -221,9 +221,7 @@ class TrainingStep:
             at += together
         return replace(state, carry=carry, tally=tally)
 
-    def _run_batches(
-        self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, numbers: range
-    ) -> TrainingState:
+    def _run_batches(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, numbers: range) -> TrainingState:
         """Minibatches of sequences: one program for each shape that they have."""
         carry, tally = state.carry, state.tally
         for number in numbers:

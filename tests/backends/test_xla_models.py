@@ -51,6 +51,6 @@ def test_shipped_model_trains_on_every_platform(path: Path) -> None:
     data = to_device(step.graph, columns, step.device)
     epoch = step.epoch(Minibatches.of([np.arange(8)]), learning_rate=0.1, settings={"dropout_rate": 0.5})
     state = step.state(initialise(step.graph))
-    traced = jax.jit(partial(step._step, True)).trace(state.carry, state.tally, state.fixed, data, epoch.tables)
+    traced = jax.jit(partial(step._on_frames, True)).trace(state.carry, state.tally, state.fixed, data, epoch.tables)
     for platform in PLATFORMS:
         assert traced.lower(lowering_platforms=(platform,)).as_text()

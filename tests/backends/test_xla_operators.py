@@ -197,6 +197,8 @@ CASES = [
 # given to the function, a property of the run, or types without a value: nothing to lower
 NOT_LOWERED = {InputValue, LearnableParameter, EnvironmentInput}
 NOT_LOWERED |= {cls for cls in REGISTRY.values() if cls.evaluate is Op.evaluate}
+# about sequences of several frames: test_sequence_vectors.py has them
+NOT_LOWERED |= {cls for cls in REGISTRY.values() if cls.family == "sequences"}
 
 
 def operand(at: int, shape: str) -> Node:

@@ -8,7 +8,7 @@ import pytest
 
 from graphc.diagnostics import DiagnosticError
 from graphc.network.network import Network
-from graphc.network.special import Delay, FutureValue, PastValue
+from graphc.ops.delays import Delay, FutureValue, PastValue
 from graphc.ops.sources import LearnableParameter
 
 SETTING = """x = Input{3} ; y = Input{3} ; q = Input{1} ; d = Input{5, dynamicAxis=n} ; n = DynamicAxis()

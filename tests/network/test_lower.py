@@ -10,6 +10,7 @@ from graphc.diagnostics import DiagnosticError
 from graphc.ir import Storage
 from graphc.ir.text import format_graph
 from graphc.network.lower import to_graph
+from graphc.ops.recurrence import Scan
 
 MODEL = """{
     x = Input{3} ; y = Input{2} ; h = LinearLayer{4} (x) ; z = LinearLayer{2} (Sigmoid (h)) ; extra = Tanh (x)
@@ -74,14 +75,46 @@ def test_equal_expressions_are_one_node(build: Any) -> None:
     assert graph.roots["a"] is graph.roots["b"]
 
 
-def test_recurrences_are_named(build: Any) -> None:
-    network = build("{ x = Input{3} ; h = Tanh (x + PastValue (0, h)) ; z = Tanh (x) }")
+def test_a_recurrence_becomes_one_loop(build: Any) -> None:
+    graph = to_graph(build("{ x = Input{3} ; a = Tanh (x + b) ; b = PastValue (0, a) ; outputNodes = (a : b) }"))
+    a, b = graph.roots["a"].op, graph.roots["b"].op
+    assert isinstance(a, Scan) and isinstance(b, Scan) and a.region is b.region
+    assert a.region.steps == ("x",) and [(c.name, c.value) for c in a.region.carries] == [("b", "a")]
+    # layers that only follow each other are loops of their own
+    text = "{ x = Input{3} ; a = Tanh (x + PastValue (0, a)) ; b = Tanh (a + PastValue (0, b)) ; outputNodes = b }"
+    graph = to_graph(build(text))
+    assert len({n.op.region for n in graph.nodes if isinstance(n.op, Scan)}) == 2
+
+
+def test_delays_outside_loops_stay_delays(build: Any) -> None:
+    graph = to_graph(build("{ x = Input{3} ; outputNodes = z ; z = x + PastValue (0, x) + FutureValue (0, x) }"))
+    assert sorted(n.op.names[0] for n in graph.nodes) == ["FutureValue", "InputValue", "PastValue", "Plus", "Plus"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "message"),
+    [
+        (
+            "a = Tanh (x + PastValue (0, b)) ; b = Tanh (x + FutureValue (0, a))",
+            "PastValue (0, b)",
+            "one recurrence looks both ways: PastValue (0, b) and FutureValue (0, a)",
+        ),
+        (
+            "a = BatchNormalizationLayer{} (x + PastValue (0, a)) ; b = a",
+            None,
+            "b keeps running statistics (BatchNormalization), which a recurrence cannot",
+        ),
+    ],
+)
+def test_recurrences_that_no_loop_computes(build: Any, body: str, place: str | None, message: str) -> None:
+    network = build(f"{{ x = Input{{3}} ; {body} ; y = Tanh (x) ; outputNodes = (b : y) }}")
     with pytest.raises(DiagnosticError) as caught:
         to_graph(network)
     (found,) = caught.value.diagnostics
-    assert found.code == "GC0408" and found.span is not None and found.span.text == "PastValue (0, h)"
+    assert (found.code, found.message) == ("GC0408", message)
+    assert place is None or (found.span is not None and found.span.text == place)
     # what does not need the recurrence is not disturbed by it
-    assert list(to_graph(network, ["z"]).roots) == ["z"]
+    assert list(to_graph(network, ["y"]).roots) == ["y"]
 
 
 def test_depth_does_not_matter(build: Any) -> None:

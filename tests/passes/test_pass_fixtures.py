@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphc.ir import Graph, format_graph, parse_graph
+from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.fold import fold
 from graphc.passes.pipeline import PASSES, optimise
@@ -22,6 +23,7 @@ from graphc.passes.simplify import simplify
 from graphc.testing.equivalence import check_pass
 
 TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
+    "bodies": bodies,
     "canonicalise": canonicalise,
     "fold": fold,
     "simplify": simplify,
