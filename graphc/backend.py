@@ -48,6 +48,9 @@ class Results:
 
 
 Function = Callable[[Parameters, Feeds, Environment], Results]
+# With a fourth argument, weights of root elements by the root's name: the results, and by name of parameter or dense
+# input the gradient of the weighted sum.
+Gradients = Callable[[Parameters, Feeds, Environment, Mapping[str, Any]], tuple[Results, Mapping[str, Any]]]
 
 
 class Backend(Protocol):
@@ -60,6 +63,10 @@ class Backend(Protocol):
         ...
 
     def compile(self, graph: Graph, *, training: bool = False, device: str | int = "auto") -> Function: ...
+
+    def value_and_gradients(self, graph: Graph, *, training: bool = False) -> Gradients:
+        """What `graphc.testing.check_lowering` compares; a backend that cannot differentiate does without it."""
+        ...
 
     def lowered_text(self, graph: Graph, *, stage: str = "stablehlo", training: bool = False) -> str:
         """The program in the backend's own notation, for people to read."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -18,6 +19,17 @@ _LARGEST_TEXT = 1 << 24
 
 def read_text_bytes(path: Path) -> bytes:
     """The bytes of a file that people write; raises `OSError`, also where there are more than anybody writes."""
+    status = path.stat()
+    return _piped(path, status.st_ino) if stat.S_ISFIFO(status.st_mode) else _bounded(path)
+
+
+@lru_cache(maxsize=8)
+def _piped(path: Path, inode: int) -> bytes:
+    """A pipe gives its text once, and a command may look at a file twice."""
+    return _bounded(path)
+
+
+def _bounded(path: Path) -> bytes:
     with path.open("rb") as stream:
         data = stream.read(_LARGEST_TEXT + 1)
     if len(data) > _LARGEST_TEXT:
@@ -80,6 +92,9 @@ def _temporary(path: Path) -> Path:
 @contextlib.contextmanager
 def _replacing(path: Path, temporary: Path, permissions: int = 0o666) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # renaming would put a file in the place of /dev/null, for all who use it
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
     try:
         temporary.unlink(missing_ok=True)
         with open(temporary, "xb", opener=partial(os.open, mode=permissions)) as stream:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backend import Environment, Feeds, Function, Parameters, Results
+from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, Results
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage, TensorType
 from graphc.backends.reference.loops import run_loop
@@ -36,6 +36,12 @@ class ReferenceBackend:
             return Results({name: values[node] for name, node in part.roots.items()}, updates, step.axes)
 
         return run
+
+    def value_and_gradients(self, graph: Graph, *, training: bool = False) -> Gradients:
+        """Gradients are computed in float64."""
+        from graphc.backends.reference.gradients import value_and_gradients  # which builds on this module
+
+        return value_and_gradients(self.function(graph, training=training), graph, training=training)
 
     def compile(self, graph: Graph, *, training: bool = False, device: str = "auto") -> Function:
         """The same as `function`: there is nothing to compile, and only one device."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backend import Environment, Feeds, Parameters
+from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, Results
 from graphc.backends.reference.evaluate import Step
 from graphc.ir import ElementType, Graph, Node
 from graphc.ops.sources import InputValue, LearnableParameter
@@ -42,6 +42,24 @@ def gradients(
     weight = np.ones_like(values[top]) if cotangent is None else np.asarray(cotangent, values[top].dtype)
     found = _sweep(step, part.nodes, values, top, np.broadcast_to(weight, values[top].shape), set(targets.values()))
     return {name: found[node] if node in found else np.zeros_like(values[node]) for name, node in targets.items()}
+
+
+def value_and_gradients(run: Function, graph: Graph, *, training: bool) -> Gradients:
+    """See `graphc.backend.Gradients`; ``run`` evaluates the graph."""
+
+    def call(
+        parameters: Parameters, feeds: Feeds, environment: Environment, weights: Mapping[str, Any]
+    ) -> tuple[Results, Mapping[str, Any]]:
+        dense = (name for name, x in feeds.items() if not isinstance(x, tuple) and np.asarray(x).dtype.kind == "f")
+        total: dict[str, np.ndarray] = {}
+        wrt = [*parameters, *dense]
+        for root, weight in weights.items():
+            given = parameters, feeds, environment
+            for name, g in gradients(graph, root, wrt, *given, training=training, cotangent=weight).items():
+                total[name] = total[name] + g if name in total else g
+        return run(parameters, feeds, environment), total
+
+    return call
 
 
 def _sweep(
@@ -88,8 +106,11 @@ def _operand_gradients(
     return [(i, numerical(step, node, operands, g, i)) for i in wanted]
 
 
-def numerical(step: Step, node: Node, operands: list[Any], g: Any, index: int) -> np.ndarray:
-    """Vector–Jacobian product of one operand by differences; may have the result's shape if that was broadcast."""
+def numerical(step: Step, node: Node, operands: list[Any], g: Any, index: int, *, scale: float = 1.0) -> np.ndarray:
+    """Vector–Jacobian product of one operand by differences; may have the result's shape if that was broadcast.
+
+    ``scale`` widens the differences: where another one gives another result, there is no derivative.
+    """
     exact = [np.asarray(x, np.float64) for x in operands]
     g = np.asarray(g, np.float64)
 
@@ -99,10 +120,10 @@ def numerical(step: Step, node: Node, operands: list[Any], g: Any, index: int) -
     if node.op.aligned:
         # element by element, so all elements can move at once
         x = np.broadcast_to(exact[index], np.broadcast_shapes(exact[index].shape, g.shape))
-        h = _steps(x)
+        h = scale * _steps(x)
         return g * _central(lambda t: f(x + t * h)) / h
     x = exact[index]
-    h = _steps(x)
+    h = scale * _steps(x)
     derivative = np.empty(x.shape)
     for at in np.ndindex(x.shape):
         unit = np.zeros(x.shape)

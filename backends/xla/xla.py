@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphc.backends.xla import lowering, options, program
+from graphc.backends.xla import gradients, lowering, options, program
 from graphc.backends.xla.device import resolve
 from graphc.backends.xla.random import CounterStream, epoch_word
 from graphc.backends.xla.storage import kept_axes
@@ -21,6 +21,7 @@ class XlaBackend:
 
     function = staticmethod(lowering.function)
     compile = staticmethod(program.compile)
+    value_and_gradients = staticmethod(gradients.value_and_gradients)
     jit = staticmethod(program.jit)
     precision = staticmethod(program.precision)
     device = staticmethod(resolve)

@@ -16,7 +16,7 @@ from graphc.network.explain import uncomputed
 from graphc.network.lower import to_graph
 from graphc.network.network import needed
 from graphc.network.text import format_network, network_json
-from graphc.passes.pipeline import optimise, pass_names
+from graphc.passes.pipeline import check_pass_name, optimise, pass_names
 
 STAGES = ("ast", "network", "ir", "hlo", "stablehlo")
 
@@ -51,6 +51,8 @@ def parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     if options.json and options.emit not in (None, "network"):
         raise DiagnosticError(Diagnostic("GC0005", f"--json shows the network, not {options.emit}"))
+    for name in options.dump_after:
+        check_pass_name(name)
     stage = options.emit or "network"
     graphs = stage not in ("ast", "network")
     result = check_any(options.arguments)

@@ -12,7 +12,7 @@ from pathlib import Path
 from graphc.cli.arguments import Parser, bare_parser
 from graphc.cli.languages import language_of_file
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError
-from graphc.files import atomic_writer, why
+from graphc.files import atomic_writer, read_text_bytes, why
 from graphc.syntax.configuration import read_source
 from graphc.syntax.formatter import format_configuration, format_description, format_edits, format_script
 
@@ -77,8 +77,7 @@ def _format(path: Path, options: argparse.Namespace) -> bool:
 def _text(path: Path) -> str:
     """The text with its line ends and its mark, which `read_source` has checked and does not keep."""
     read_source(path)
-    with open(path, encoding="utf-8", newline="") as stream:
-        return stream.read()
+    return read_text_bytes(path).decode()
 
 
 def _formatted(name: str, text: str, language: str | None) -> str:

@@ -114,5 +114,5 @@ def _unknown_command(name: str) -> Diagnostic:
     elif guess:
         hint = f"did you mean graphc {guess}?"
     else:
-        hint = f"the commands are {', '.join(COMMANDS)}; graphc --help shows examples"
+        hint = f"commands: {', '.join(COMMANDS)}; graphc --help shows examples"
     return Diagnostic("GC0005", f"there is no command {name!r}", hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ def read_text_format(path: Path, inputs: Sequence[TextInput], options: TextOptio
 def read_bytes(path: Path, span: Span | None = None) -> bytes:
     """The contents of a data file; ``span`` is where the author named it."""
     try:
+        if path.is_char_device():
+            raise OSError(errno.EINVAL, "is a device")
         return path.read_bytes()
     except OSError as error:
         reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()

@@ -138,6 +138,8 @@ class Op:
     takes_sparse: ClassVar[frozenset[int]] = frozenset()
     # inputs that get no gradient
     no_gradient: ClassVar[frozenset[int]] = frozenset()
+    # inputs (by index) whose gradient is deliberately not the derivative of the value, and why
+    gradient_differs: ClassVar[Mapping[int, str]] = {}
     # attributes that are no constructor arguments for the author: filled in by the compiler
     internal: ClassVar[frozenset[str]] = frozenset({"name"})
 

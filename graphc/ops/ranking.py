@@ -83,6 +83,7 @@ class LambdaRank(_Ranking):
 
     names: ClassVar = ("LambdaRank",)
     no_gradient: ClassVar = frozenset({0, 2})
+    gradient_differs: ClassVar = {1: "a ranking has no derivative"}
 
     def evaluate(self, c: Context, *xs: Any) -> Any:
         gain, score, query = (x.reshape((-1,)) for x in xs)

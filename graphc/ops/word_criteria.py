@@ -122,6 +122,7 @@ class DummyCriterion(Op):
     """
 
     names: ClassVar = ("DummyCriterion",)
+    gradient_differs: ClassVar = {2: "it is given"}
     family: ClassVar = "criteria"
     arity: ClassVar = (3, 3)
     operands: ClassVar = ("objectives", "derivatives", "prediction")
@@ -138,5 +139,8 @@ class DummyCriterion(Op):
         return masked(c, objectives, c.operands[0]).sum().reshape((1,))
 
     def pullback(self, c: Context, xs: Sequence[Any], y: Any, g: Any) -> Sequence[Any]:
-        given = masked(c, xs[1], c.operands[1])
-        return None, None, (g.reshape(()) * given).reshape(xs[2].shape)
+        given, prediction = c.operands[1:]
+        frames = next(x.shape[0] for x, t in zip(xs, c.operands, strict=True) if t.axis is not None)
+        found = c.masked(c.xp.broadcast_to(g.reshape(()) * flat(xs[1], given), (frames, given.size)))
+        # a prediction without dynamic axis is the same for all frames, whose gradients add up
+        return None, None, (found if prediction.axis is not None else found.sum(axis=0)).reshape(xs[2].shape)

@@ -190,6 +190,8 @@ CASES = [
     case(word_criteria.ClassBasedCrossEntropyWithSoftmax(), "4 *", "3 *", "3 4", "2 *", low=0, high=3, whole=True),
     case(word_criteria.CosDistanceWithNegativeSamples(1, 3), "3 *", "3 *"),
     case(word_criteria.DummyCriterion(), "1 *", "3 *", "3 *"),
+    case(word_criteria.DummyCriterion(), "1 *", "3", "3 1 *"),
+    case(word_criteria.DummyCriterion(), "1 *", "3 *", "3"),
     case(ranking.LambdaRank(), "1 *", "1 *", "1 *", low=1.0, high=3.0),
     case(ranking.LambdaRank(), "1 *", "1 *", "1 *", whole=True),
     case(ranking.NDCG1Eval(), "1 *", "1 *", "1 *", low=1.0, high=3.0),

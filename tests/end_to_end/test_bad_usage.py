@@ -103,7 +103,7 @@ CASES = (
         "unknown command",
         """
         error[GC0005]: there is no command 'evaluate'
-          = hint: the commands are run, check, compile, fmt, explain, help, ops, completion, cntk; graphc --help shows examples
+          = hint: commands: run, check, compile, fmt, explain, help, ops, completion, cntk; graphc --help shows examples
         """,
         arguments=("evaluate", "x"),
         made=(),

@@ -134,6 +134,7 @@ EDITS = {
         "t": "ElementTimes(unnamed1, CE)",
         "u": "ElementTimes(unnamed2, Err)",
     },
+    "unnamedX = Tanh (L1.S)": {"unnamedX": "Tanh(L1.S)"},
     "Loss = CE": {"CE": None, "Loss": "CrossEntropyWithSoftmax(labels, Out.P)"},
 }
 
@@ -302,6 +303,8 @@ WRONG = [
     ("CE = Tanh (L2.S)", "GC0402", "Tanh (L2.S)", "CE"),
     ("z = Tanh (L9.S)", "GC0301", "L9.S", "L9.S"),
     ("z = Tnah (L1.S)", "GC0301", "Tnah", "Tnah"),
+    ("z = Tanh (L1.S) ; Remove (z) ; y = Sigmoid (z)", "GC0413", "Sigmoid (z)", "No node named 'z': it was removed"),
+    ("L1.S = L2.S", "GC0402", "L1.S = L2.S", "there is a node of that name"),
     ("SaveDefaultModel out", "GC0170", "SaveDefaultModel out", "is neither a command"),
     ("[ x = 1 ]", "GC0170", "[ x = 1 ]", "an editing script holds commands"),
     ("x =", "GC0103", "x", "no value given for 'x'"),

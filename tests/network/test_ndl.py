@@ -183,6 +183,33 @@ def test_malformed_text_is_a_diagnostic(text: str) -> None:
     assert all(d.span is not None for d in errors(text))
 
 
+@pytest.mark.parametrize(
+    "expression,code,place",
+    [
+        ("Parameter(3, randomSeed=1e30)", "GC0406", "1e30"),
+        ("Parameter(3, randomSeed=1.5)", "GC0305", "1.5"),
+        ("Parameter(3, learningRateMultiplier=fast)", "GC0305", "fast"),
+        ("Parameter(3, needGradient=perhaps)", "GC0305", "perhaps"),
+        ("Parameter(3, init=fromFile)", "GC0411", "Parameter(3, init=fromFile)"),
+        ("Parameter(3, init=fromFile, initFromFilePath=/nowhere/W.txt)", "GC0411", "/nowhere/W.txt"),
+        ("Parameter(-3)", "GC0406", "-3"),
+        ("Parameter(1e12)", "GC0406", "1e12"),
+        ("Constant(1, rows=0)", "GC0406", "0"),
+        ("Constant(f)", "GC0305", "f"),
+        ("Input(0)", "GC0406", "Input(0)"),
+        ("Input({3, 4})", "GC0305", "{3, 4}"),
+        ("Delay(3, f, timeStep=0)", "GC0201", "Delay(3, f, timeStep=0)"),
+        ("RowSlice(2, 3, f)", "GC0201", "RowSlice(2, 3, f)"),
+        ("Plus({f, f}, f)", "GC0305", "{f, f}"),
+        ("Convolution(f, f, 3, 3)", "GC0302", "Convolution"),
+        ("ROIPooling(f, f)", "GC0406", "ROIPooling(f, f)"),
+    ],
+)
+def test_wrong_arguments(expression: str, code: str, place: str) -> None:
+    (found,) = errors(f"f = Input(3)\nz = {expression}")
+    assert (found.code, found.span and found.span.text) == (code, place)
+
+
 def test_every_function_answers_any_number_of_arguments() -> None:
     """With an operator or a diagnostic, and never in another way."""
     for name in function_names():

@@ -20,7 +20,7 @@ from graphc.passes.fold import fold
 from graphc.passes.pipeline import PASSES, optimise
 from graphc.passes.prune import prune
 from graphc.passes.simplify import simplify
-from graphc.testing.equivalence import check_pass
+from graphc.testing.equivalence import checked
 
 TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
     "bodies": bodies,
@@ -82,7 +82,7 @@ def contract(text: str) -> str:
 def test_pair(case: Case, request: pytest.FixtureRequest) -> None:
     before = parse_graph(expand(case.before), case.title)
     transform = TRANSFORMS[case.path.stem]
-    found = contract(format_graph(check_pass(transform, before, gradients=True)))
+    found = contract(format_graph(checked(transform, before)))
     unchanged = contract(format_graph(before))
     expected = unchanged if case.after == "same" else contract(format_graph(parse_graph(expand(case.after))))
     if found != expected and request.config.getoption("--update-fixtures", default=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from graphc.network.session import Session
 from graphc.syntax.configuration import read_source
 from graphc.syntax.configuration_text import strip_comments
 from graphc.syntax.ndl import parse_script, section_text, split_items
+
+_UNNAMED = re.compile(r"(?:.*\.)?unnamed[0-9]{1,9}")
 
 
 @dataclass(eq=False)
@@ -41,9 +45,10 @@ class Description:
             execution.macros.define(parse_script(text, found))
         names = {node: node.name for node in network}
         execution.run([part for line in lines for part in parse_script(line, found)])
-        _take_names_back(names, network)
+        _take_names_back(names, network, lines[-1].span())
         for node in execution.nodes:
             _add(node, network, session, found)
+        _require_inputs(execution.nodes, network, found)
         for node, group in execution.groups:
             if network.get(node.name) is node:
                 edits.set_group(node, network, group, is_member=True)
@@ -70,16 +75,16 @@ def snippet_of_file(path: SourceText, section: str) -> SourceText:
     return section_text(body)
 
 
-def _take_names_back(names: dict[NetworkNode, str], network: Network) -> None:
+def _take_names_back(names: dict[NetworkNode, str], network: Network, place: Span) -> None:
     """Let the network know of the nodes that a line such as ``b = a`` has renamed."""
     for node, old in names.items():
         if node.name != old:
             new, node.name = node.name, old
-            edits.rename([(node, new)], network, _place(node))
+            edits.rename([(node, new)], network, place)
 
 
 def _add(node: NetworkNode, network: Network, session: Session, found: Diagnostics) -> None:
-    if node.name.rpartition(".")[2].startswith("unnamed"):
+    if _UNNAMED.fullmatch(node.name):
         # their numbers begin anew with each command between the lines
         _make_unique(node, network)
     taken = network.get(node.name)
@@ -92,12 +97,17 @@ def _add(node: NetworkNode, network: Network, session: Session, found: Diagnosti
 
 def _make_unique(node: NetworkNode, network: Network) -> None:
     stem = node.name.rstrip("0123456789")
-    number = int(node.name[len(stem) :] or 1)
+    number = int(node.name[len(stem) :])
     while f"{stem}{number}" in network:
         number += 1
     node.name = f"{stem}{number}"
 
 
-def _place(node: NetworkNode) -> Span:
-    assert node.span is not None, node
-    return node.span
+def _require_inputs(nodes: Sequence[NetworkNode], network: Network, found: Diagnostics) -> None:
+    """A variable may still know a node that a command has removed."""
+    # one whose name was taken is told already
+    there = {*network, *nodes}
+    for node in nodes:
+        for source in node.inputs:
+            if source not in there:
+                found.add(Diagnostic("GC0413", f"No node named '{source.name}': it was removed", node.span))

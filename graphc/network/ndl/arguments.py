@@ -19,6 +19,9 @@ from graphc.syntax.ndl import Array, Call, Expression, Literal
 T = TypeVar("T")
 Shape = tuple[int | None, ...]
 
+# whole numbers stay exact below, and fit 64 bits
+_LARGEST = 1 << 53
+
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0", "")
 
@@ -64,9 +67,6 @@ class CallArguments:
             return self._scalar(expression)
         return expression.text.text
 
-    def has(self, option: str) -> bool:
-        return self._find(option) is not None
-
     def text(self, option: str, default: str) -> str:
         return self._option(option, default, lambda text, span: text)
 
@@ -86,6 +86,15 @@ class CallArguments:
 
     def whole(self, option: str, default: int) -> int:
         return self._option(option, default, _integer)
+
+    def dimension(self, option: str, default: int) -> int:
+        def read(text: str, span: Span) -> int:
+            value = _dimension(_integer(text, span), span)
+            if value == 0:
+                raise DiagnosticError(Diagnostic("GC0406", f"{option} is 0", span))
+            return value
+
+        return self._option(option, default, read)
 
     def wholes(self, option: str, default: int) -> tuple[int, ...]:
         return self._list(option, default, _integer)
@@ -151,6 +160,8 @@ def _integer(text: str, span: Span) -> int:
     value = _number(text, span)
     if _WHOLE.fullmatch(text) is None and not value.is_integer():
         raise DiagnosticError(Diagnostic("GC0305", f"{text} is not a whole number", span))
+    if abs(value) >= _LARGEST:
+        raise DiagnosticError(Diagnostic("GC0406", f"{text} is out of range", span))
     return int(value)
 
 

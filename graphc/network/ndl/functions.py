@@ -11,7 +11,7 @@ from graphc.ir import DEFAULT_AXIS, ElementType, Op, Storage
 from graphc.network.operations import UNSUPPORTED
 from graphc.network.reading import make
 from graphc.network.special import network_operator
-from graphc.ops.initializers import FIXED_KINDS, RANDOM_KINDS, Initializer
+from graphc.ops.initializers import Initializer
 from graphc.ops.sources import InputValue, LearnableParameter
 
 ALIASES = {
@@ -56,7 +56,7 @@ COMMON_OPTIONS = ("tag",)
 _MANY = 1 << 30
 _ANY = range(_MANY)
 _FROZEN = ("needGradient", "needsGradient", "computeGradient")
-_KINDS = {kind.lower(): kind for kind in (*RANDOM_KINDS, *FIXED_KINDS)}
+_KINDS = ("uniform", "gaussian", "heNormal", "fixedValue", "fromFile", "bilinear")
 
 
 class Arguments(Protocol):
@@ -74,11 +74,11 @@ class Arguments(Protocol):
     def integer(self, index: int) -> int: ...
     def integers(self, index: int) -> tuple[int, ...]: ...
     def word(self, index: int) -> str: ...
-    def has(self, option: str) -> bool: ...
     def text(self, option: str, default: str) -> str: ...
     def choice(self, option: str, default: str, options: Mapping[str, str]) -> str: ...
     def real(self, option: str, default: float) -> float: ...
     def whole(self, option: str, default: int) -> int: ...
+    def dimension(self, option: str, default: int) -> int: ...
     def wholes(self, option: str, default: int) -> tuple[int, ...]: ...
     def flag(self, option: str, default: bool) -> bool: ...
     def flags(self, option: str, default: bool) -> tuple[bool, ...]: ...
@@ -153,16 +153,16 @@ def _last(call: Arguments) -> range:
 
 def _input(storage: Storage, is_image: bool) -> Make:
     def make_input(call: Arguments) -> Op:
-        shape = _image(call, 0, call) if is_image else tuple(call.integer(k) for k in range(call.count))
+        shape = _image(call, 0) if is_image else tuple(call.integer(k) for k in range(call.count))
         axis = call.text("dynamicAxis", "") or DEFAULT_AXIS.name
         return InputValue(call.name, shape, axis, call.element, storage)
 
     return make_input
 
 
-def _image(call: Arguments, start: int, options: Arguments) -> tuple[int, ...]:
+def _image(call: Arguments, start: int) -> tuple[int, ...]:
     width, height, channels = (call.integer(start + k) for k in range(3))
-    return (channels, width, height) if _layout(options, "HWC") == "HWC" else (width, height, channels)
+    return (channels, width, height) if _layout(call, "HWC") == "HWC" else (width, height, channels)
 
 
 def _layout(call: Arguments, default: str) -> str:
@@ -175,11 +175,12 @@ def _parameter(call: Arguments) -> Op:
 
 def _image_parameter(call: Arguments) -> Op:
     leading = tuple(call.integer(k) for k in range(call.count - 3))
-    return _learnable(call, (*leading, *_image(call, call.count - 3, call)))
+    shape = (*leading, *_image(call, call.count - 3))
+    return _learnable(call, tuple(dim or None for dim in shape))
 
 
 def _learnable(call: Arguments, shape: tuple[int | None, ...]) -> Op:
-    kind, literal = call.choice("init", "uniform", _KINDS), ""
+    kind, literal = call.choice("init", "uniform", {kind.lower(): kind for kind in _KINDS}), ""
     if kind == "fromFile":
         literal, shape = call.matrix("initFromFilePath", shape)
     initializer = Initializer(
@@ -197,7 +198,7 @@ def _learnable(call: Arguments, shape: tuple[int | None, ...]) -> Op:
 
 
 def _constant(call: Arguments) -> Op:
-    shape = (call.whole("rows", 1), call.whole("cols", 1))
+    shape = (call.dimension("rows", 1), call.dimension("cols", 1))
     initializer = Initializer("fixedValue", value=call.number(0), on_cpu_only=False)
     return LearnableParameter(call.name, shape, 0.0, initializer, call.element)
 

@@ -1,0 +1,72 @@
+"""Random graphs, from anybody's decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from graphc.ir import Graph, Node, Op
+from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.passes.simplify import RULES
+from graphc.testing.choices import Choices
+from graphc.testing.drawing import LARGEST, Drawing
+from graphc.testing.recipes import RECIPES, recipes
+
+
+def graph_of(drawing: Drawing, most: int, operators: Sequence[type[Op]] | None = None) -> Graph:
+    """A graph of at most that many operators: the given ones, or any; those with rules in passes come up more often.
+
+    A graph is a list of steps: which operator, on which of the nodes so far or on new operands, with which attributes.
+    """
+    choices, first = drawing.choices, len(drawing.sources)
+    drawing.source(drawing.shape(), frames=True, sparse=True)
+    found: list[Node] = []
+    for _ in range(choices.integer(0, most)):
+        cls = _next_operator(choices, operators)
+        node = RECIPES[cls].make(drawing, cls)
+        found.append(node)
+        if node.type.size <= LARGEST:
+            drawing.pool.append(node)
+    return _finished(choices, drawing.sources[first:], list(dict.fromkeys(found)))
+
+
+def _next_operator(choices: Choices, operators: Sequence[type[Op]] | None) -> type[Op]:
+    if operators is not None:
+        return choices.one_of(operators)
+    return choices.one_of(_rewritten() if choices.flag() else tuple(recipes()))
+
+
+@cache
+def _rewritten() -> tuple[type[Op], ...]:
+    """Operators that some pass has a rule for: they come up as often as all others together."""
+    return tuple(dict.fromkeys(cls for each in RULES for cls in each.ops if cls in RECIPES))
+
+
+def _finished(choices: Choices, sources: list[Node], found: list[Node]) -> Graph:
+    named = {_name(source): source for source in sources}
+    named |= {f"n.{i}[0]": node for i, node in enumerate(found) if choices.flag()}
+    used = {source for node in found for source in node.inputs}
+    ends = [node for node in found if node not in used]
+    roots = {"z": (found or sources)[-1]}
+    roots |= {f"root {i}": node for i, node in enumerate(ends) if choices.integer(0, 3)}
+    return Graph(roots, named, tuple(_updates(choices, sources, found).items()), {"output": tuple(roots)})
+
+
+def _updates(choices: Choices, sources: list[Node], found: list[Node]) -> dict[Node, Node]:
+    """What training changes: the state of operators, and sometimes a parameter that another node replaces."""
+    updates: dict[Node, Node] = {}
+    for node in found:
+        for index, op in node.op.updates().items():
+            if isinstance(node.inputs[index].op, LearnableParameter):
+                updates[node.inputs[index]] = op(*node.inputs)
+    parameters = [n for n in sources if isinstance(n.op, LearnableParameter) and n not in updates]
+    pairs = [(p, value) for p in parameters for value in (*sources, *found) if value.type == p.type]
+    if pairs and choices.flag():
+        parameter, value = choices.one_of(pairs)
+        updates[parameter] = value
+    return updates
+
+
+def _name(source: Node) -> str:
+    assert isinstance(source.op, InputValue | LearnableParameter), source
+    return source.op.name

@@ -1,0 +1,282 @@
+"""Laws that every operator keeps, and whether its gradient is the derivative of its value."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from graphc.backend import Environment, Feeds, Parameters
+from graphc.ir import (
+    Graph,
+    Node,
+    Op,
+    ShapeError,
+    Storage,
+    TensorType,
+    equal_graphs,
+    format_graph,
+    operator,
+    parse_graph,
+    verify,
+)
+from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.testing.counterexample import blamed_on
+from graphc.testing.recipes import RECIPES
+from graphc.testing.runs import examples, for_all, replayed
+from graphc.testing.values import Style, random_feeds, random_parameters
+
+_APPLICATIONS = 10
+_FRAMES, _REAL = 5, 3
+# of gradients, in float64
+_TOLERANCE = 1e-6
+
+
+def check_operator(op: type[Op] | str) -> None:
+    """Fail unless the operator keeps every law below on random operands.
+
+    - Values have the inferred type; the text of the node reads back.
+    - With dimensions unknown, inference finds nothing that contradicts what it finds when they are known, and what the
+      operator offers to a parameter of unknown shape fits.
+    - Padding frames change neither values of real frames, nor sums, nor gradients, nor state.
+    - Frames are independent: in another order they give the same in this order.
+    - An operand that is the same for all frames may have frames or not.
+    """
+    _for_applications(op, lambda graph: _keep_laws(graph.roots["z"]))
+
+
+def check_gradient(op: type[Op] | str) -> None:
+    """Fail unless the operator's `pullback` is the derivative of its value in float64, to 1e-6, where there is one.
+
+    Operands of `Op.no_gradient` have none to check; those of `Op.gradient_differs` are told to be otherwise. Without a
+    `pullback` there is nothing to check: a backend differentiates the value, which is what `check_lowering` looks at.
+    """
+    _for_applications(op, lambda graph: _compare_gradients(graph.roots["z"]))
+
+
+def _for_applications(op: type[Op] | str, check: Callable[[Graph], None]) -> None:
+    from graphc.testing.strategies import applications  # loads hypothesis
+
+    def blaming(graph: Graph) -> None:
+        with blamed_on(graph):
+            check(graph)
+
+    if (graph := replayed()) is not None:
+        blaming(graph)
+        return
+    for_all(applications(_class_of(op)), blaming, count=examples(_APPLICATIONS))
+
+
+def _class_of(op: type[Op] | str) -> type[Op]:
+    cls = operator(op) if isinstance(op, str) else op
+    if cls is None:
+        raise ValueError(f"there is no operator {op!r}")
+    if cls not in RECIPES:
+        raise ValueError(f"nothing says how to apply {cls.names[0]}: give it an entry in graphc.testing.recipes")
+    return cls
+
+
+def _keep_laws(node: Node) -> None:
+    graph = Graph({"z": node})
+    verify(graph)
+    assert equal_graphs(parse_graph(format_graph(graph)), graph), "its text reads back as another graph"
+    cost = node.op.cost(node.type, *(source.type for source in node.inputs))
+    assert 0 <= cost.flops < math.inf and 0 <= cost.bytes < math.inf, f"its cost is {cost}"
+    _infer_from_less(node)
+    _offer_what_fits(node)
+    for style in (Style.TIES, Style.DISTINCT):
+        _have_inferred_type(graph, style)
+        _ignore_padding(graph, style)
+    _treat_frames_alike(graph)
+    _repeat_what_is_the_same(node)
+
+
+# inference
+
+
+def _infer_from_less(node: Node) -> None:
+    if not RECIPES[type(node.op)].infers_from_less:
+        return
+    types = [source.type for source in node.inputs]
+    for index, full in enumerate(types):
+        partial = [full.with_dim(axis, None) for axis in range(1, full.rank + 1)]
+        for less in (*partial, full.with_shape((None,) * full.rank)):
+            given = [*types[:index], less, *types[index + 1 :]]
+            if dict(node.op.offers(*given)).get(index, full.shape) != full.shape:
+                continue  # an operand of unknown shape would become another one
+            found = node.op.infer(*given)
+            assert _agrees(found, node.type), f"{found} is inferred from {less} as operand {index + 1}, not {node.type}"
+
+
+def _agrees(found: TensorType, full: TensorType) -> bool:
+    """Whether what is known already stays; a shape with unknown dimensions may still grow axes."""
+    if found.is_complete and found.rank != full.rank:
+        return False
+    same = all(size in (None, full.dim(axis)) for axis, size in enumerate(found.shape, 1))
+    return same and found.with_shape(full.shape) == full
+
+
+def _offer_what_fits(node: Node) -> None:
+    types = [source.type for source in node.inputs]
+    for index, source in enumerate(node.inputs):
+        if source.type.axis is not None:
+            continue
+        unknown = source.type.with_shape((None,) * source.type.rank)
+        for target, shape in node.op.offers(*types[:index], unknown, *types[index + 1 :]):
+            if target != index or None in shape:
+                continue
+            fitting = [*types[:index], source.type.with_shape(shape), *types[index + 1 :]]
+            try:
+                node.op.check(*fitting)
+                assert node.op.infer(*fitting).is_complete, f"{shape}, which it offers, leaves the result unknown"
+            except ShapeError as error:
+                raise AssertionError(f"{shape}, which it offers, does not fit: {error.message}") from error
+
+
+# values
+
+
+def _values(graph: Graph, seed: int, style: Style) -> tuple[Parameters, dict[str, Any]]:
+    return random_parameters(graph, seed, style=style), dict(random_feeds(graph, seed, frames=_REAL, style=style))
+
+
+def _evaluate(graph: Graph, parameters: Parameters, feeds: Feeds, *, count: int | None = None, training: bool) -> Any:
+    run = _reference().BACKEND.function(graph, training=training)
+    return run(parameters, feeds, Environment(count)).outputs["z"]
+
+
+def _have_inferred_type(graph: Graph, style: Style) -> None:
+    node = graph.roots["z"]
+    for training in (False, True):
+        value = _evaluate(graph, *_values(graph, 1, style), training=training)
+        shape = (*[_REAL] * (node.type.axis is not None), *reversed(node.type.dims))
+        assert value.shape == shape, f"the value has the array shape {value.shape}, inferred {shape}"
+        assert value.dtype == node.type.element.value, f"the value has the element type {value.dtype}"
+
+
+def _ignore_padding(graph: Graph, style: Style) -> None:
+    parameters, feeds = _values(graph, 2, style)
+    padded = {name: _padded(feed) for name, feed in feeds.items()}
+    kept = slice(_REAL) if graph.roots["z"].type.axis is not None else slice(None)
+    for training in (False, True):
+        expected = _evaluate(graph, parameters, feeds, training=training)
+        found = _evaluate(graph, parameters, padded, count=_REAL, training=training)
+        _assert_near(found[kept], expected, "with padding, the value")
+    if not hasattr(graph.roots["z"].op, "pullback"):
+        return
+    wrt = [*parameters, *_dense(feeds)]
+    expected = _reference().gradients(graph, "z", wrt, parameters, feeds)
+    found = _reference().gradients(graph, "z", wrt, parameters, padded, Environment(_REAL))
+    for name in wrt:
+        real = slice(_REAL) if name in feeds else slice(None)
+        _assert_near(found[name][real], expected[name], f"with padding, the gradient by {name}")
+        assert not found[name][real.stop :].any() or name not in feeds, f"a padding frame of {name} has a gradient"
+
+
+def _padded(feed: Any) -> Any:
+    if isinstance(feed, tuple):
+        return tuple(_padded(part) for part in feed)
+    rubbish = np.array([1000, 0]).astype(feed.dtype) if feed.dtype.kind == "i" else np.array([np.nan, 1e3], feed.dtype)
+    rows = np.broadcast_to(rubbish.reshape((-1, *(1,) * (feed.ndim - 1))), (_FRAMES - _REAL, *feed.shape[1:]))
+    return np.concatenate([feed, rows])
+
+
+def _treat_frames_alike(graph: Graph) -> None:
+    node = graph.roots["z"]
+    if not RECIPES[type(node.op)].frames_are_independent:
+        return
+    parameters, feeds = _values(graph, 3, Style.DISTINCT)
+    order = np.array([2, 0, 1])
+    turned = {n: tuple(p[order] for p in x) if isinstance(x, tuple) else x[order] for n, x in feeds.items()}
+    for training in (False, True):
+        expected = _evaluate(graph, parameters, feeds, training=training)
+        found = _evaluate(graph, parameters, turned, training=training)
+        wanted = expected[order] if node.type.axis is not None else expected
+        _assert_near(found, wanted, "with frames in another order, the value", room=1e-4)
+
+
+def _repeat_what_is_the_same(node: Node) -> None:
+    """A parameter gives what an input gives that holds it in every frame."""
+    if all(source.type.axis is None for source in node.inputs):
+        return  # without frames there is nothing that it could be repeated for
+    graph = Graph({"z": node})
+    parameters, feeds = _values(graph, 4, Style.DISTINCT)
+    for index, source in enumerate(node.inputs):
+        if source.type.axis is not None or not isinstance(source.op, LearnableParameter):
+            continue
+        name = source.op.name
+        repeated = InputValue(f"{name} repeated", source.type.dims, element=source.type.element)()
+        try:
+            other = node.op(*node.inputs[:index], repeated, *node.inputs[index + 1 :])
+        except ShapeError:
+            continue  # it must be the same for all frames
+        if other.type.axis != node.type.axis or list(node.inputs).count(source) > 1:
+            continue
+        value = np.broadcast_to(parameters[name], (_REAL, *parameters[name].shape))
+        expected = _evaluate(graph, parameters, feeds, training=False)
+        found = _evaluate(Graph({"z": other}), parameters, {**feeds, f"{name} repeated": value}, training=False)
+        _assert_near(found, expected, f"with {name} repeated in every frame, the value", room=1e-4)
+
+
+# gradients
+
+
+def _compare_gradients(node: Node) -> None:
+    pullback = getattr(node.op, "pullback", None)
+    if pullback is None or len(set(node.inputs)) < len(node.inputs):
+        return  # labels that are scores as well are none, and a bound of itself is no bound
+    graph = Graph({"z": node})
+    reference = _reference()
+    parameters, feeds = _values(graph, 5, Style.DISTINCT)
+    step = reference.Step(parameters, feeds, _environment(), training=True, element=reference.FLOAT64.element)
+    values = step.values(graph)
+    operands = step.operands(node, values)
+    y = values[node]
+    g = np.random.default_rng(0).uniform(0.5, 1.5, y.shape)
+    with np.errstate(all="ignore"):
+        given = pullback(step.context(node), operands, y, g)
+    for index, (own, x) in enumerate(zip(given, operands, strict=True)):
+        if index in node.op.no_gradient or index in node.op.gradient_differs:
+            continue
+        if node.inputs[index].type.storage is not Storage.DENSE:
+            continue  # it holds zeros, at which there may be no derivative
+        assert own is not None, f"there is no gradient for operand {index + 1}"
+        assert np.shape(reference.sum_to(own, x.shape)) == x.shape, f"the gradient for operand {index + 1} has no fit"
+        for complaint in _wrong_places(step, node, operands, g, index, reference.sum_to(own, x.shape)):
+            raise AssertionError(f"the gradient of operand {index + 1}, {complaint}")
+
+
+def _wrong_places(step: Any, node: Node, operands: list[Any], g: Any, index: int, own: np.ndarray) -> Iterator[str]:
+    """Elements whose gradient is not the derivative, where one exists: where wider differences give the same."""
+
+    def derivative(scale: float) -> np.ndarray:
+        reference = _reference()
+        return reference.sum_to(reference.numerical(step, node, operands, g, index, scale=scale), own.shape)
+
+    expected = derivative(1.0)
+    room = _TOLERANCE * np.maximum(np.abs(expected), 1.0)
+    if np.all(np.abs(own - expected) <= room):
+        return
+    exists = np.abs(derivative(4.0) - expected) <= room
+    for at in zip(*np.nonzero(exists & ~(np.abs(own - expected) <= room)), strict=True):
+        yield f"element {tuple(map(int, at))}, is {own[at]:.9g}, but the derivative is {expected[at]:.9g}"
+
+
+def _dense(feeds: Feeds) -> list[str]:
+    return [name for name, x in feeds.items() if not isinstance(x, tuple) and x.dtype.kind == "f"]
+
+
+def _environment() -> Environment:
+    return Environment(settings={"dropout_rate": 0.5}, random=_reference().PhiloxStream(0))
+
+
+def _reference() -> Any:
+    # by name, as every backend: nothing under graphc/ imports one
+    return importlib.import_module("graphc.backends.reference")
+
+
+def _assert_near(found: Any, expected: Any, what: str, *, room: float = 1e-5) -> None:
+    np.testing.assert_allclose(found, expected, rtol=room, atol=room, equal_nan=True, err_msg=f"{what} differs")

@@ -1,0 +1,96 @@
+"""Values for the inputs and parameters of a graph, from a seed and the names of both: every process draws the same."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from graphc.backend import Feeds, Parameters
+from graphc.ir import Graph, Node, Storage, users
+from graphc.ir.layout import array_shape
+from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.passes.constants import mark_state
+from graphc.testing.recipes import wish_of
+
+# values at which operators are easily wrong, among harmless ones
+_SPECIAL = (0.0, 1.0, -1.0, np.inf, -np.inf, np.nan)
+
+
+class Style(Enum):
+    """What the numbers are like. Those of labels, probabilities, positions, … are of their kind in every style."""
+
+    # halves: many are equal or 0, and sums of them are exact in any order
+    TIES = "ties"
+    # no two are alike and none is near to a kink, so that derivatives exist
+    DISTINCT = "distinct"
+    # halves, some of them infinite or not a number
+    SPECIAL = "special"
+
+
+def random_feeds(graph: Graph, seed: int = 0, *, frames: int = 3, style: Style = Style.TIES) -> Feeds:
+    """A value for every input of the graph; what reads it decides on labels, probabilities, …"""
+    readers = users(graph.nodes)
+    return {
+        node.op.name: _feed(node, readers.get(node, []), seed, frames, style)
+        for node in graph.nodes
+        if isinstance(node.op, InputValue)
+    }
+
+
+def random_parameters(graph: Graph, seed: int = 0, *, style: Style = Style.TIES) -> Parameters:
+    """A value for every parameter of the graph but its constants."""
+    marked = mark_state(graph)
+    readers = users(marked.nodes)
+    return {
+        node.op.name: _dense(node, readers.get(node, []), seed, array_shape(node.type), style)
+        for node in marked.nodes
+        if isinstance(node.op, LearnableParameter) and node.op.constant is None
+    }
+
+
+def _feed(node: Node, readers: list[Node], seed: int, frames: int, style: Style) -> Any:
+    numbers = _numbers(seed, node)
+    match node.type.storage:
+        case Storage.DENSE:
+            return _dense(node, readers, seed, array_shape(node.type, frames), style)
+        case Storage.ONEHOT:
+            return numbers.integers(0, node.type.size, frames, dtype=np.int32)
+        case Storage.SPARSE:
+            # two places a frame, which may be the same; shares of labels add up to 1
+            indices = numbers.integers(0, node.type.size, (frames, 2), dtype=np.int32)
+            values = np.full((frames, 2), 0.5) if wish_of(node, readers) else _any(numbers, indices.shape, style)
+            return indices, values.astype(node.type.element.value)
+
+
+def _dense(node: Node, readers: list[Node], seed: int, shape: tuple[int, ...], style: Style) -> np.ndarray:
+    numbers, wish = _numbers(seed, node), wish_of(node, readers)
+    if wish is None:
+        values = _any(numbers, shape, style)
+    else:
+        domain, reader = wish
+        values = domain(_spread(numbers, shape, style), node, reader)
+    return values.astype(node.type.element.value)
+
+
+def _any(numbers: np.random.Generator, shape: tuple[int, ...], style: Style) -> np.ndarray:
+    if style is Style.DISTINCT:
+        return -2.0 + 4.0 * _spread(numbers, shape, style)
+    values = numbers.integers(-4, 5, shape) / 2
+    if style is Style.TIES:
+        return values
+    return np.where(numbers.random(shape) < 0.2, numbers.choice(_SPECIAL, shape), values)
+
+
+def _spread(numbers: np.random.Generator, shape: tuple[int, ...], style: Style) -> np.ndarray:
+    """Numbers in [0, 1): eighths, or one from the middle of each of as many equal parts as there are numbers."""
+    if style is not Style.DISTINCT:
+        return numbers.integers(0, 8, shape) / 8
+    size = int(np.prod(shape))
+    places = numbers.permutation(size) + numbers.uniform(0.2, 0.8, size)
+    return (places / max(size, 1)).reshape(shape)
+
+
+def _numbers(seed: int, node: Node) -> np.random.Generator:
+    return np.random.default_rng([seed, *getattr(node.op, "name", "").encode()])

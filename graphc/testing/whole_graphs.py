@@ -1,0 +1,82 @@
+"""Whether a backend computes whole graphs as the reference does, where rounding leaves anything to compare.
+
+Backends keep values between operators in forms of their own, which no test of one operator sees. But a random graph can
+magnify rounding without limit. So the reference also computes it from inputs that are a little shaken: a result may be
+off by what that changes, and one that it changes a lot is not compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.backend import Backend, Environment, load
+from graphc.ir import ElementType, Graph
+from graphc.testing.choices import Seeded
+from graphc.testing.counterexample import Counterexample, blamed_on
+from graphc.testing.drawing import Drawing
+from graphc.testing.generate import graph_of
+from graphc.testing.runs import options
+from graphc.testing.values import Style, random_feeds, random_parameters
+
+_FRAMES = 3
+# how far inputs are shaken and how far results may be off where that changes nothing, by element type
+_SHAKING = {ElementType.FLOAT32: 1e-6, ElementType.FLOAT64: 1e-13}
+_ROOM = {ElementType.FLOAT32: 1e-4, ElementType.FLOAT64: 1e-10}
+_SHAKES = 4
+_MOST_OPERATORS = 8
+
+
+def check_whole_graphs(backend: Backend, count: int) -> None:
+    """Fail unless the backend's values of random graphs are the reference's."""
+    for element in ElementType:
+        drawing = Drawing(Seeded.of(options().seed), element, constants=True)
+        roots, updates = {}, []
+        # all in one program, because compiling is what takes time; the graphs share nothing
+        for index in range(count):
+            drawing.choices = Seeded.of(options().seed, element.value, index)
+            drawing.pool.clear()
+            graph = graph_of(drawing, _MOST_OPERATORS)
+            roots |= {f"{name} of {index}": node for name, node in graph.roots.items()}
+            updates.extend(graph.updates)
+        for training in (False, True):
+            compare_whole(backend, Graph(roots, updates=tuple(updates) if training else ()), training=training)
+
+
+def compare_whole(backend: Backend, graph: Graph, *, training: bool) -> None:
+    """Fail unless every root and update that rounding leaves alone is the reference's."""
+    element = next(iter(graph.roots.values())).type.element
+    reference = load("reference").function(graph, training=training)
+    expected = _run(reference, graph, 0.0, 0)
+    shaken = [_run(reference, graph, _SHAKING[element], seed) for seed in range(_SHAKES)]
+    with blamed_on(graph):
+        found = _run(backend.compile(graph, training=training), graph, 0.0, 0)
+    for name, value in expected.items():
+        with np.errstate(all="ignore"):
+            spread = np.max([np.abs(other[name] - value) for other in shaken], axis=0)
+            scale = np.max(np.abs(value), initial=1.0, where=np.isfinite(value))
+            is_near = np.abs(np.asarray(found[name]) - value) <= _ROOM[element] * scale + 50 * spread
+        if not np.all(is_near | ~np.isfinite(spread) | (found[name] == value)):
+            part = graph.select([name]) if name in graph.roots else graph
+            raise Counterexample(f"{name} is {found[name]}, the reference computes {value}", part)
+
+
+def _run(function: Any, graph: Graph, shaking: float, seed: int) -> dict[str, Any]:
+    numbers = np.random.default_rng(seed)
+
+    def shaken(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return x[0], shaken(x[1])
+        if x.dtype.kind != "f":
+            return x
+        # labels, positions, … are whole numbers and stay them
+        return np.where(x == np.round(x), x, x * (1 + shaking * numbers.uniform(-1, 1, x.shape))).astype(x.dtype)
+
+    given = (
+        random_parameters(graph, options().seed, style=Style.DISTINCT),
+        random_feeds(graph, options().seed, frames=_FRAMES, style=Style.DISTINCT),
+    )
+    parameters, feeds = ({name: shaken(x) for name, x in part.items()} for part in given)
+    results = function(parameters, feeds, Environment())
+    return {**results.outputs, **{f"update of {name}": value for name, value in results.updates.items()}}

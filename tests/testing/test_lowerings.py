@@ -1,0 +1,86 @@
+"""Every operator on every backend: the reference's values and gradients; the shared bodies trace without branches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from graphc.backend import load
+from graphc.ir import Context, Node, Op
+from graphc.ir.layout import align, array_shape
+from graphc.testing import RECIPES, check_lowering
+from graphc.testing.choices import Seeded
+from graphc.testing.drawing import Drawing
+from graphc.testing.recipes import recipes
+from graphc.testing.runs import OPTIONS, examples, options
+from graphc.testing.whole_graphs import check_whole_graphs
+
+OPERATORS = list(recipes())
+MANY = 200
+# primitives that choose what is computed by a value
+BRANCHES = {"cond", "while", "switch"}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_operators_on_xla(half: int) -> None:
+    check_lowering("xla", operators=OPERATORS[half::2])
+
+
+def test_whole_graphs_on_xla() -> None:
+    check_whole_graphs(load("xla"), examples(10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted({cls.family for cls in RECIPES}))
+def test_many_on_xla(family: str) -> None:
+    token = OPTIONS.set(dataclasses.replace(options(), examples=examples(MANY)))
+    try:
+        check_lowering("xla", family=family)
+    finally:
+        OPTIONS.reset(token)
+
+
+@pytest.mark.slow
+def test_many_whole_graphs_on_xla() -> None:
+    check_whole_graphs(load("xla"), examples(MANY))
+
+
+@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.names[0])
+def test_shared_bodies_have_no_branch_on_values(cls: type[Op]) -> None:
+    for seed in range(4):
+        node = RECIPES[cls].make(Drawing(Seeded.of(cls.names[0], seed)), cls)
+        for training in (False, True):
+            found = {equation for jaxpr in bodies(node, training) for equation in primitives(jaxpr)}
+            assert not found & BRANCHES
+
+
+def bodies(node: Node, training: bool) -> Iterator[Any]:
+    """What the operator's meaning and gradient are traced to; tracing fails where Python branches on a value."""
+    c = Context(jnp, tuple(n.type for n in node.inputs), node.type, training=training)
+    xs = [operand(node, source) for source in node.inputs]
+    yield jax.make_jaxpr(lambda *xs: node.op.evaluate(c, *xs))(*xs).jaxpr
+    if hasattr(node.op, "pullback"):
+        y = jax.eval_shape(lambda *xs: node.op.evaluate(c, *xs), *xs)
+        pullback = node.op.pullback  # pyright: ignore[reportAttributeAccessIssue]
+        yield jax.make_jaxpr(lambda y, *xs: [g for g in pullback(c, xs, y, y) if g is not None])(y, *xs).jaxpr
+
+
+def operand(node: Node, source: Node) -> Any:
+    x = np.zeros(array_shape(source.type, *[3] * (source.type.axis is not None)), source.type.element.value)
+    return align(x, source.type, node.type.rank) if node.op.aligned else x
+
+
+def primitives(jaxpr: Any) -> Iterator[str]:
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for value in equation.params.values():
+            for part in value if isinstance(value, tuple | list) else (value,):
+                inner = getattr(part, "jaxpr", part)
+                if hasattr(inner, "eqns"):
+                    yield from primitives(inner)
