@@ -24,8 +24,8 @@ Feeds = Mapping[str, Any]
 class Environment:
     """What a step needs beside parameters and feeds; every member may be traced.
 
-    ``count`` is the number of real frames, those behind are padding; none: all are real. ``frames`` says more of dynamic
-    axes, by name: how their frames form sequences; on an axis that is not there every frame is a sequence.
+    ``count`` is the number of real frames, those behind are padding; none: all are real. ``frames`` says more of
+    dynamic axes, by name: how their frames form sequences; on an axis that is not there every frame is a sequence.
     ``settings`` are the schedules' scalars (graphc.ir.Context).
     """
 

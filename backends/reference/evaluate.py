@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, Results
+from graphc.backends.reference.loops import run_loop
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage, TensorType
-from graphc.backends.reference.loops import run_loop
 from graphc.ir.layout import align, array_shape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where

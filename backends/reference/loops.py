@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,9 @@ from graphc.ops.frames import sequences_of
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue
 
-if TYPE_CHECKING:
-    from graphc.backends.reference.evaluate import Step
 
-
-def run_loop(op: Scan, step: Step, c: Context, operands: Sequence[Any]) -> np.ndarray:
-    """The result of a loop at every frame; padding frames are 0."""
+def run_loop(op: Scan, step: Any, c: Context, operands: Sequence[Any]) -> np.ndarray:
+    """The result of a loop at every frame; padding frames are 0. ``step`` is the evaluation that it is part of."""
     region = op.region
     body = region.one_step((op.output,))
     total = operands[0].shape[0]
@@ -77,7 +74,7 @@ def _type_of(body: Graph, name: str) -> Any:
     return next(n.type for n in body.nodes if isinstance(n.op, InputValue) and n.op.name == name)
 
 
-def _one_step(step: Step, body: Graph, constants: Mapping[str, Any], feeds: Mapping[str, Any]) -> dict[str, Any]:
+def _one_step(step: Any, body: Graph, constants: Mapping[str, Any], feeds: Mapping[str, Any]) -> dict[str, Any]:
     environment = Environment(settings=step.environment.settings, random=step.environment.random)
     inner = type(step)(constants, feeds, environment, training=step.training, element=step.element)
     values = inner.values(body)

@@ -22,7 +22,7 @@ from graphc.ir.layout import array_shape
 from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
 from graphc.ops.products import Times
 from graphc.ops.recurrence import Scan
-from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.sources import LearnableParameter
 
 # Steps written out in one iteration: measured to help where a step is short, and never to hurt (benchmarks/recurrence).
 _UNROLL = 4

@@ -54,9 +54,10 @@ def layout(lengths: Ints, room: Room | None = None) -> Frames:
     ids[:count] = np.repeat(np.arange(total, dtype=np.int32), lengths)
     positions = np.zeros(room.frames, np.int32)
     positions[:count] = np.arange(count, dtype=np.int32) - np.repeat(starts, lengths)
-    padded = np.zeros((2, room.sequences), np.int32)
-    padded[:, :total] = starts, lengths
-    sequences = Sequences(ids, positions, *padded, np.int32(total), room.time, _lanes(lengths, starts, count, room))
+    first, size = np.zeros((2, room.sequences), np.int32)
+    first[:total], size[:total] = starts, lengths
+    lanes = _lanes(lengths, starts, count, room)
+    sequences = Sequences(ids, positions, first, size, np.int32(total), room.time, lanes)
     if count == room.frames:
         return Frames(np.int32(count), None, sequences)
     return Frames(np.int32(count), (np.arange(room.frames) < count).astype(np.float32), sequences)

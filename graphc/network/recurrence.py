@@ -31,8 +31,8 @@ class Loop:
 def components(roots: Iterable[NetworkNode]) -> list[tuple[NetworkNode, ...]]:
     """Strongly connected components below the roots, each after those that it reads; order of nodes as visited.
 
-    Nothing below a statistic is needed. In a network without cycles this is depth first, inputs left to right. (R. E. Tarjan, Depth-first search and linear
-    graph algorithms, 1972, without recursion.)
+    Nothing below a statistic is needed. In a network without cycles this is depth first, inputs left to right.
+    (R. E. Tarjan, Depth-first search and linear graph algorithms, 1972, without recursion.)
     """
     found: list[tuple[NetworkNode, ...]] = []
     index: dict[NetworkNode, int] = {}
@@ -75,7 +75,8 @@ def _last_place(nodes: list[NetworkNode], node: NetworkNode) -> int:
 
 
 def is_loop(component: tuple[NetworkNode, ...]) -> bool:
-    return len(component) > 1 or component[0] in component[0].inputs
+    first, *others = component
+    return bool(others) or first in first.inputs
 
 
 def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
@@ -123,7 +124,7 @@ def _require_one_direction(delays: list[NetworkNode]) -> None:
 
 
 def _require_one_axis(component: tuple[NetworkNode, ...]) -> None:
-    first = component[0]
+    first, *_ = component
     for node in component:
         assert node.type is not None and first.type is not None
         if node.type.axis != first.type.axis:

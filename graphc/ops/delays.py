@@ -20,6 +20,7 @@ class Delay(Op):
     # which way the other frame lies
     direction: ClassVar[int]
 
+    shape: tuple[int, ...]
     time_step: int
     default_hidden_activation: float
 

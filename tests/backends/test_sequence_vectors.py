@@ -32,11 +32,11 @@ EXPRESSIONS = {
     "Slice_time_neg": "BS.Sequences.Slice (-2, 0, x)",
 }
 IDS = (
-    "PastValue_1 PastValue_2 PastValue_init_param PastValue_init_seq FutureValue_1 Recurrence_cumsum Loop_IsFirst "
-    "Loop_IsLast Loop_IsFirstN Loop_Iteration Sequences_First Sequences_Last Where Where_repeat Where_fraction "
-    "Sequences_Gather Sequences_Scatter Slice_time Slice_time_neg BroadcastSequenceAs PastValueWindow_value "
-    "PastValueWindow_valid RecurrentLSTMLayer RecurrentLSTMLayer_full RecurrentGRU"
-).split()
+    "PastValue_1 PastValue_2 PastValue_init_param PastValue_init_seq FutureValue_1 Recurrence_cumsum "
+    "Loop_IsFirst Loop_IsLast Loop_IsFirstN Loop_Iteration Sequences_First Sequences_Last Where Where_repeat "
+    "Where_fraction Sequences_Gather Sequences_Scatter Slice_time Slice_time_neg BroadcastSequenceAs "
+    "PastValueWindow_value PastValueWindow_valid RecurrentLSTMLayer RecurrentLSTMLayer_full RecurrentGRU"
+).split()  # noqa: SIM905  (a list of words reads better so)
 # vector → its name of a parameter → how the network's name ends
 ENDINGS = {
     "RecurrentLSTMLayer": {"W": "W", "H": "H", "B": "B"},

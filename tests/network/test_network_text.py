@@ -15,8 +15,8 @@ from graphc.network.build import build_network
 from graphc.network.network import Network, NetworkNode
 from graphc.network.session import Session
 from graphc.network.special import AxisSource
-from graphc.ops.delays import FutureValue, PastValue
 from graphc.network.text import equal_networks, format_network, network_json, parse_network
+from graphc.ops.delays import FutureValue, PastValue
 from graphc.ops.elementwise import Plus
 from graphc.ops.initializers import Initializer
 from graphc.ops.random import Dropout
