@@ -71,7 +71,7 @@ CODES: dict[str, str] = {
     "GC0405": "dimension not known yet",
     "GC0406": "wrong attribute of an operation",
     "GC0407": "cycle without a delay",
-    "GC0408": "recurrence that is not lowered yet",
+    "GC0408": "recurrence that no loop over frames can compute",
     "GC0409": "member that looks like a node group",
     "GC0410": "initial value that is ignored",
     "GC0411": "unknown or unusable initialisation",

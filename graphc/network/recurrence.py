@@ -87,10 +87,12 @@ def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
     _require_one_direction(delays)
     _require_one_axis(component)
     _require_no_state(component)
-    assert delays[0].type is not None and delays[0].type.axis is not None
-    op = delays[0].op
-    assert isinstance(op, Delay)
-    return Loop(tuple(_step_order(component)), delays[0].type.axis, op.direction > 0)
+    op, type = delays[0].op, delays[0].type
+    assert isinstance(op, Delay) and type is not None
+    if type.axis is None:
+        message = f"the recurrence of {explain.title(delays[0])} depends on no input, so it has no frames to run over"
+        raise DiagnosticError(Diagnostic("GC0408", message, delays[0].span))
+    return Loop(tuple(_step_order(component)), type.axis, op.direction > 0)
 
 
 def _step_order(component: tuple[NetworkNode, ...]) -> list[NetworkNode]:
