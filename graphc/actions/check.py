@@ -151,8 +151,10 @@ def check_edits(file: SourceFile, settings: ConfigurationRecord) -> Check:
     """
     result, text = Check(), strip_comments(SourceText.of(file))
     session = Session(files_required=False)
+    macros, asked = settings.string("ndlMacros", None), settings.span_of("ndlMacros") or settings.span
+    command = ScriptCommand("", settings, file.name, macros, 0, asked, {})
     try:
-        run_script(settings.substitute(text), session, result.found, None, macro_texts(settings))
+        run_script(settings.substitute(text), session, result.found, None, macro_texts(command))
     except DiagnosticError as error:
         if not is_undefined(error):
             raise
@@ -221,7 +223,7 @@ class _Checker:
             found.extend(as_warnings(error))
             return
         element = ELEMENTS[self._networks.settings.precision]
-        for output in run_script(text, self._networks.session, found, element, macro_texts(command.record)):
+        for output in run_script(text, self._networks.session, found, element, macro_texts(command)):
             if isinstance(output, SavedModel):
                 self._networks.session.promise(output.path, output.network)
                 self._edited[Path(output.path)] = output.network

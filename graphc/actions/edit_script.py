@@ -24,7 +24,7 @@ def run_edits(command: ScriptCommand, context: RunContext) -> None:
     """Run the whole script, and only then write what it saves: nothing, where anything in it is wrong."""
     found = Diagnostics()
     element = ELEMENTS[context.settings.precision]
-    outputs = run_script(script_text(command), context.networks.session, found, element, macro_texts(command.record))
+    outputs = run_script(script_text(command), context.networks.session, found, element, macro_texts(command))
     context.warn(command.name, found.warnings)
     found.raise_errors()
     # every value first: a script may write the very file that it has read

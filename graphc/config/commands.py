@@ -143,6 +143,7 @@ class ScriptCommand:
     name: str
     record: ConfigurationRecord
     edit_path: str
+    ndl_macros: str | None
     trace_level: int
     span: Span
     spans: Mapping[str, Span]

@@ -16,12 +16,11 @@ def script_text(command: ScriptCommand) -> SourceText:
     return command.record.substitute(text)
 
 
-def macro_texts(record: ConfigurationRecord) -> tuple[SourceText, ...]:
+def macro_texts(command: ScriptCommand) -> tuple[SourceText, ...]:
     """The files that ``ndlMacros`` names, in which nothing is replaced; raises `DiagnosticError`."""
-    value = record.get("ndlMacros")
-    if value is None:
-        return ()
-    return tuple(_file(path.strip(), record, value.span) for path in value.string().split("+") if path.strip())
+    asked = command.spans.get("ndlMacros", command.span)
+    paths = [path.strip() for path in (command.ndl_macros or "").split("+")]
+    return tuple(_file(path, command.record, asked) for path in paths if path)
 
 
 def _file(path: str, record: ConfigurationRecord, asked: Span) -> SourceText:

@@ -263,7 +263,7 @@ EDIT = (
 EDIT_SCRIPT = (
     *(key for key in COMMAND if key.name != "modelPath"),
     Key("editPath", string, REQUIRED, "script of edits (MEL)"),
-    *_no_effect(string, "files of NDL macros for the script, separated by +", "ndlMacros"),
+    Key("ndlMacros", string, None, "files of NDL macros that the script may call, joined by +"),
     *_no_effect(string, "commands with a builder only: the script says what is saved", "outputModelPath", "makeMode"),
 )
 
@@ -305,8 +305,11 @@ SIMPLE_NETWORK = (
     Key("applyMeanVarNorm", boolean, False, "give the features mean 0 and variance 1"),
     Key("needPrior", boolean, False, "output the logarithm of the likelihood: scores less those of the labels' shares"),
     Key("addDropoutNodes", boolean, False, "drop out elements of every hidden layer"),
-    *_no_effect(
-        string, "SIMPLENET (feed-forward), SIMPLERNN, LSTM, CLASSLM, CLASSLSTM, CLSTM, LBLM or NPLM", "rnnType"
+    Key(
+        "rnnType",
+        strings,
+        ("SIMPLENET",),
+        "SIMPLENET (feed-forward), SIMPLERNN, LSTM, CLASSLM, CLASSLSTM, CLSTM, LBLM or NPLM, spelt so",
     ),
     Key("recurrentLayer", integers(0), (), "hidden layers that read their own past, counted from 1 (LSTM: from 0)"),
     Key("defaultHiddenActivity", number(), 0.1, "what layers read before the first frame of a sequence"),

@@ -20,7 +20,8 @@ def scripts() -> tuple[bytes, ...]:
     """BrainScript: networks, definitions and expressions."""
     library = [p.read_bytes() for p in sorted((ROOT / "graphc/script/library").glob("*.bs"))]
     sections = [section for text in configurations() for section in _networks(text)]
-    return (*sections, *_cases("evaluation.txt"), *_cases("networks.txt"), *_cases("parsing.txt"), *library)
+    cases = [c for name in ("evaluation.txt", "networks.txt", "parsing.txt") for c in _cases(name)]
+    return (*sections, *cases, *_cases("language.txt", 1), *library)
 
 
 @cache
@@ -39,7 +40,31 @@ def small_configurations() -> tuple[bytes, ...]:
 @cache
 def everything() -> tuple[bytes, ...]:
     """Texts of every language, and two that are none."""
-    return (*scripts(), *configurations(), *networks(), *graphs(), *data(), b"", bytes(range(256)))
+    return (
+        *scripts(),
+        *configurations(),
+        *descriptions(),
+        *edits(),
+        *networks(),
+        *graphs(),
+        *data(),
+        b"",
+        bytes(range(256)),
+    )
+
+
+@cache
+def descriptions() -> tuple[bytes, ...]:
+    """Networks in the description language."""
+    files = [p.read_bytes() for p in [*sorted((ROOT / "models").rglob("*.ndl")), *_checkout("*.ndl")]]
+    return (*_cases("ndl.txt", 1), *(f for f in files if len(f) <= _LARGEST), _DESCRIPTION)
+
+
+@cache
+def edits() -> tuple[bytes, ...]:
+    """Scripts of edits, on the models ``base`` and ``other``."""
+    files = [p.read_bytes() for p in _checkout("*.mel")]
+    return (*(f"m = LoadModel (base)\n{edit}\nSaveModel (m, out)\n".encode() for edit in _EDITS), *files)
 
 
 @cache
@@ -80,12 +105,12 @@ def _networks(text: bytes) -> list[bytes]:
     return [f for f in found if len(f) <= _LARGEST]
 
 
-def _cases(name: str) -> tuple[bytes, ...]:
-    """The input on each line of a conformance file: what stands before a tab or a column, behind the case's name."""
+def _cases(name: str, field: int = 0) -> tuple[bytes, ...]:
+    """One field of each line of a conformance file; fields are separated by tabs, or columns by bars."""
     lines = (ROOT / "tests/conformance" / name).read_text("utf-8").splitlines()
-    texts = (re.split(r"\t|\s{2,}\|\|", line)[0] for line in lines if line.strip() and not line.startswith("#"))
-    bare = (re.sub(r"^(?:C\d+\w?\s+|N\d+[\w ]*: |members )", "", text).replace("⏎", "\n") for text in texts)
-    return tuple(dict.fromkeys(text.encode() for text in bare))
+    rows = [re.split(r"\t|\s{2,}\|\|", line) for line in lines if line.strip() and not line.startswith("#")]
+    texts = (re.sub(r"^(?:members |N\d+[\w ]*: |[\w-]+ {2,})", "", row[field]) for row in rows if len(row) > field)
+    return tuple(dict.fromkeys(text.replace("⏎", "\n").encode() for text in texts))
 
 
 def _checkout(pattern: str) -> list[Path]:
@@ -106,6 +131,30 @@ _NETWORKS = (
     " z = Clip (0, 1, NewReshape (b .* 2 - 1, (3:1))) ; outputNodes = (z) }",
     "{ x = Input{3} ; h = Tanh (LinearLayer{4}(x) + PastValue (4, h)) ; z = BS.Sequences.Last (h) ;"
     " outputNodes = (z) }",
+)
+_DESCRIPTION = b"""
+FF (x, r, c) {
+    W = Parameter (r, c)
+    B = Parameter (r, init=fixedValue, value=0)
+    T = Times (W, x)
+    P = Plus (T, B)
+    S = Sigmoid (P)
+}
+features = Input (4, tag=feature)
+labels = Input (3, tag=label)
+L1 = FF (features, 5, 4)
+Out = FF (L1, 3, 5)
+CE = CrossEntropyWithSoftmax (labels, Out.P, tag=criterion)
+OutputNodes = (Out.P)
+"""
+_EDITS = (
+    "SetInput (Out.T, 1, L1.P) ; SetInputs (Out.P, Out.B, Out.T) ; SetNodeInput (*.S, 0, L1.T)",
+    "CopyNode (L1.*, L3.*) ; CopyInputs (L1.S, Out.S) ; CopyNode (L1.S, Twin, copy=value) ; SetInput (Twin, 0, L1.P)",
+    "CopySubTree (L1.S, m, b.) ; Rename (L1.*, Hidden.*) ; Rename (CE, ce) ; DeleteNode (CE)",
+    "n = LoadModel (other) ; CopyNode (n.features, m.y) ; SetDefaultModel (n) ; UnloadModel (n)",
+    "H = 5 ; z = Tanh (g) ; g = Sigmoid (L1.S) ; s = Scale (Constant (2), CE)",
+    "SetProperty (Out.S, output, true) ; SetProperty (L1.*, learningRateMultiplier, 0) ; Remove (CE)",
+    "DumpModel (m, dump, includeData=true) ; SaveDefaultModel (out2)",
 )
 _DATA = (
     b"|x 1 2.5 -3e-2 |y 0:1 3:1\n|x 0 0 0 |y 1:1\n",

@@ -82,6 +82,8 @@ KINDS: Mapping[str, Kind] = {
     "bytes": Kind(lambda rng: mutate_bytes(rng, corpus.everything()), targets.file, 8),
     "configuration": Kind(_configuration, targets.configuration, 14),
     "format": Kind(_formatted, targets.formatting, 5),
+    "description": Kind(lambda rng: mutate_tokens(rng, corpus.descriptions()), targets.description, 6),
+    "edits": Kind(lambda rng: mutate_tokens(rng, corpus.edits()), targets.edits, 4),
     "network": Kind(lambda rng: mutate_tokens(rng, corpus.networks()), targets.network_text, 5),
     "graph": Kind(lambda rng: mutate_tokens(rng, corpus.graphs()), targets.graph_text, 8),
     "model": Kind(_model_file, targets.model_file, 2),

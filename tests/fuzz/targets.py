@@ -7,23 +7,30 @@ import io
 import math
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from graphc.actions.check import Check, check, check_script
+from graphc.actions.check import Check, check, check_description, check_script
 from graphc.cli.languages import check_any, language_of
 from graphc.cli.main import main
 from graphc.data.text_format import TextOptions, parse_text_format
 from graphc.data.text_rows import TextInput
 from graphc.diagnostics import DiagnosticError, Diagnostics, SourceFile, SourceText
-from graphc.ir import equal_graphs, format_graph, parse_graph, verify
+from graphc.ir import ElementType, equal_graphs, format_graph, parse_graph, verify
 from graphc.network.lower import to_graph
+from graphc.network.mel.interpreter import SavedModel, run_script
+from graphc.network.ndl.build import NDLScript, build_ndl_network
+from graphc.network.network import Network
 from graphc.network.saved import loaded_network, read_model_text
+from graphc.network.session import Session
 from graphc.network.text import equal_networks, format_network, parse_network
 from graphc.passes.pipeline import optimise
 from graphc.syntax.brainscript import parse_expression
 from graphc.syntax.configuration import configuration_from_text
+from graphc.syntax.configuration_text import strip_comments
 from graphc.syntax.formatter import format_configuration, format_script
 from graphc.syntax.printer import format_expression
+from tests.fuzz import corpus
 from tests.fuzz.watch import BrokenLaw
 
 SEPARATOR = b"\x1e"
@@ -94,6 +101,35 @@ def formatting(data: bytes) -> None:
         _require(all(d.code != "GC0006" for d in error.diagnostics), "fmt finds a form with the same meaning")
         raise
     _require(formatter(once, "input") == once, "fmt (fmt (text)) == fmt (text)")
+
+
+def description(data: bytes) -> None:
+    """A network in the description language; what is printed is parsed back."""
+    result = check_description(SourceFile("input.ndl", _text(data)), configuration_from_text("a = 1"))
+    _judge(result.found)
+    for checked in result.networks:
+        again = parse_network(format_network(checked.network))
+        _require(equal_networks(checked.network, again), "parse_network (format_network (n)) == n")
+
+
+def edits(data: bytes) -> None:
+    """A script of edits of two models, and what it makes of them."""
+    session, found = Session(files_required=False), Diagnostics()
+    for path in ("base", "other"):
+        session.promise(path, _model())
+    text = strip_comments(SourceText.of(SourceFile("input.mel", _text(data))))
+    outputs = found.keep(lambda: run_script(text, session, found, ElementType.FLOAT32, ()))
+    _judge(found)
+    for output in outputs or ():
+        if isinstance(output, SavedModel):
+            printed = format_network(output.network)
+            _require(format_network(parse_network(printed)) == printed, "an edited model is read again as it is")
+
+
+@cache
+def _model() -> Network:
+    file = SourceText.from_string(corpus.descriptions()[-1].decode())
+    return build_ndl_network(NDLScript((), (file,)), ElementType.FLOAT32, session=Session(), diagnostics=Diagnostics())
 
 
 def network_text(data: bytes) -> None:
