@@ -3,7 +3,7 @@
     python -m benchmarks.recurrence [STEPS]
 
 Vocabulary 943, embedding 150, LSTM of 300 cells, 129 labels; minibatches of 16 sequences of 32 words. The opponents:
-the cell step by step under `lax.scan` with automatic gradients, and the fastest form known here, with the product of the
+the cell step by step under `lax.scan` with automatic gradients, and the fastest form known: the product of the
 input outside the loop and the backward pass written by hand (gates kept, only the state's gradient in the reverse scan,
 weight gradients as one product). All use the plain learner and donate their state. Prints the median time of a step and
 the ratio to graphc's; > 1 means that graphc is faster.

@@ -34,6 +34,7 @@ from graphc.network.explain import uncomputed
 from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
 from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
+from graphc.network.recurrence import faults
 from graphc.network.saved import loaded_network, read_model_text
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
@@ -278,9 +279,9 @@ class _Checker:
 
 
 def _cannot_run(network: Network) -> list[Diagnostic]:
-    """Warnings of operators that the network can hold and no backend can compute."""
+    """Recurrences that are no loops, and warnings of operators that no backend can compute."""
     found = uncomputed(network)
-    return [] if found is None else [replace(found, severity=Severity.WARNING)]
+    return [*faults(network.roots), *([] if found is None else [replace(found, severity=Severity.WARNING)])]
 
 
 def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:

@@ -14,8 +14,8 @@ from graphc.cli.languages import LANGUAGES, check_any
 from graphc.cli.sarif import sarif
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceFile
 
-# New objects between two searches for cycles: a network is many objects and hardly any garbage. Searching it at Python's
-# default takes a tenth of the time.
+# New objects between two searches for cycles: a network is many objects and hardly any garbage. Searching it at
+# Python's default takes a tenth of the time.
 _GARBAGE = 100_000
 
 

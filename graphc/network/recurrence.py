@@ -95,6 +95,18 @@ def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
     return Loop(tuple(_step_order(component)), type.axis, op.direction > 0)
 
 
+def faults(roots: Iterable[NetworkNode]) -> list[Diagnostic]:
+    """What is wrong with the recurrences below the roots, of which all types are known."""
+    found: list[Diagnostic] = []
+    for component in components(roots):
+        if is_loop(component):
+            try:
+                loop_of(component)
+            except DiagnosticError as error:
+                found += error.diagnostics
+    return found
+
+
 def _step_order(component: tuple[NetworkNode, ...]) -> list[NetworkNode]:
     members = set(component)
     order = [node for node in component if node.is_delay]

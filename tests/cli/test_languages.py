@@ -106,7 +106,6 @@ def test_a_network_alone_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[
     ("expression", "found"),
     [
         ("EditDistanceError (x, LinearLayer {3} (x))", "error[GC0802]: EditDistanceError is not computed yet"),
-        ("x + PastValue (3, z)", "error[GC0408]: PastValue (3, z) delays its input"),
     ],
 )
 def test_what_cannot_run_is_named_once_with_its_line(
