@@ -51,6 +51,7 @@ FOUND = {
         "GC0301",
     ),
     "a mark of byte order at the end": (targets.formatting, "a\ufeff", None),
+    "a value that goes on behind its quotation marks": (targets.formatting, 'a{b"":=}', None),
     "a separator of lines in a comment": (targets.formatting, "1 #\u2028", None),
 }
 
