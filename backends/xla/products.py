@@ -19,7 +19,7 @@ from graphc.ops.tables import LookupTable
 def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> Value:
     a, b = c.operands
     if a.axis is not None:
-        return Value(c.result, op.evaluate(c, left.array, right.dense))
+        return Value(c.result, op.evaluate(c, left.dense, right.dense))
     shape, o = op.left_shape(a, b), op.output_rank
     out, inner = [_known(d) for d in shape[:o]], [_known(d) for d in shape[o:]]
     if left.kept is not None:
@@ -36,7 +36,7 @@ def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> 
 def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -> Value:
     a, _ = c.operands
     if a.axis is not None:
-        return Value(c.result, op.evaluate(c, left.array, right.dense))
+        return Value(c.result, op.evaluate(c, left.dense, right.dense))
     return _product(c, left.array.reshape(-1, a.dims[0]).T, None, right)
 
 

@@ -18,7 +18,7 @@ _LARGEST = 5
 
 def image(d: Drawing, least: int = 1) -> Node:
     """An operand of up to three axes, larger than others."""
-    return d.anything(ranks=(least, 3), largest=_LARGEST, sparse=False)
+    return d.anything(ranks=(least, 3), largest=_LARGEST)
 
 
 def convolution(d: Drawing, cls: type[Op]) -> Node:
