@@ -33,7 +33,7 @@ PARTS = ("graphc", "backends", "grammar", "models", "tests", "pyproject.toml")
 # What is run against each fault in turn, what finds most in the least time first: laws and properties of graphs, the
 # tables and recorded values that stand beside them, and lowerings, which take most of the time, on fewer examples.
 SUITES = (
-    ("laws", ("tests/testing/test_operator_laws.py",)),
+    ("laws", ("tests/testing/test_identities.py", "tests/testing/test_operator_laws.py")),
     ("passes", ("tests/passes/test_pass_properties.py",)),
     ("tables", ("tests/ops", "tests/passes/test_pass_fixtures.py", "tests/backends/test_reference.py")),
     ("lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")),
@@ -56,6 +56,16 @@ class Fault:
             f"fault {self.number}: {self.file} has the text {text.count(self.before)} times"
         )
         path.write_text(text.replace(self.before, self.after), "utf-8")
+
+    def nearest(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The part of the suite to run first: that which names the operators of the file."""
+        names = re.findall(r'^    names: ClassVar = \("(\w+)"', (ROOT / self.file).read_text("utf-8"), re.MULTILINE)
+        if names:
+            yield "laws", ("tests/testing/test_operator_laws.py", "-k", " or ".join(names))
+        elif "/passes/" in self.file:
+            yield "passes", ("tests/passes/test_pass_properties.py",)
+        elif "/xla/" in self.file:
+            yield "lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")
 
 
 def faults() -> list[Fault]:
@@ -93,7 +103,7 @@ def results(chosen: list[Fault]) -> Iterator[tuple[Fault, str, str, float]]:
             copy(folder)
             fault.plant(folder)
             killer, test = "none", ""
-            for suite, arguments in SUITES:
+            for suite, arguments in (*fault.nearest(), *SUITES):
                 if failed := failure(folder, arguments):
                     killer, test = suite, failed
                     break
