@@ -46,6 +46,7 @@ GREEDY = {
     "brackets": ("script-bombs", "{ a = " + "(" * 200_000),
     "records in records": ("script-bombs", "{ a = " + "{ a = " * 20_000 + "1" + "}" * 20_000 + " }"),
     "a chain of operators": ("script-bombs", "{ x = Input{1} ; z = x" + " + x" * 20_000 + " }"),
+    "a chain of functions": ("script-bombs", "{ f = (v => v)" + " >> (v => v + 1)" * 20_000 + " ; x = Input {f (3)} }"),
     "a node inside its own name": ("script-bombs", "{ x = Input{1} ; z = Fac (x) }"),
     "an array": ("script-bombs", "{ x = Input {array[1..1e9] (i => 1)} }"),
     "a repetition": ("script-bombs", "{ x = Input {Repeat (1e9, 1)} }"),
