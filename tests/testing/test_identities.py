@@ -13,9 +13,10 @@ from graphc.ir import Graph, Node
 from graphc.ops.criteria import CosDistance, MatrixL2Reg, SquareError
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
 from graphc.ops.products import KhatriRaoProduct, Times, TransposeTimes
-from graphc.ops.reductions import ReduceElements, SumElements
+from graphc.ops.reductions import ALL_AXES, REDUCTIONS, ReduceElements, SumElements
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
 from graphc.ops.softmax import LogSoftmax, Softmax
+from graphc.ops.sources import InputValue
 from graphc.ops.unary import Exp, Log, Negate, Reciprocal, Sigmoid, Sqrt
 from graphc.testing import Style, random_feeds, random_parameters
 from graphc.testing.choices import Seeded
@@ -136,3 +137,14 @@ def test_both_sides_are_equal(identity: Callable[[Drawing], Pair]) -> None:
             # what one side does not read has no influence
             both[1].setdefault(name, np.zeros_like(both[0][name]))
             np.testing.assert_allclose(both[0][name], both[1][name], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", REDUCTIONS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_padding_is_neutral_in_reductions_of_all_frames(kind: str, sign: int) -> None:
+    x = InputValue("x", (2,))()
+    run = FLOAT64.function(Graph({"z": ReduceElements(kind, ALL_AXES)(x)}))
+    real = sign * np.array([[3.0, 1.0], [2.0, 4.0]])
+    padded = np.concatenate([real, [[9.0, -9.0], [np.nan, 0.0]]])
+    expected = run({}, {"x": real}, Environment()).outputs["z"]
+    np.testing.assert_allclose(run({}, {"x": padded}, Environment(2)).outputs["z"], expected, rtol=1e-12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 PROJECT = """
@@ -33,6 +34,15 @@ REPLAYED = "x = InputValue(shape=(2,))\nz = {}(x)\nroot z\n"
 def run(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "graphc.testing.plugin", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300).stdout
+
+
+def test_an_installed_package_brings_the_plugin() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {"graphc.testing.plugin": "graphc.testing.plugin"}
+    assert {re.split(r"\W", need)[0] for need in project["optional-dependencies"]["testing"]} == {
+        "hypothesis",
+        "pytest",
+    }
 
 
 def test_a_failing_graph_is_saved_and_replayed(tmp_path: Path) -> None:

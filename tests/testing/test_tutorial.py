@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ def test_the_tutorial_runs() -> None:
     assert len(tests) == 4
     for test in tests.values():
         test()
+
+
+def test_importing_is_cheap() -> None:
+    program = "import sys, graphc.testing; sys.exit(bool({'hypothesis', 'numpy', 'pytest', 'jax'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
 
 
 def test_what_is_public_exists() -> None:
