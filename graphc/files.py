@@ -37,6 +37,13 @@ def _bounded(path: Path) -> bytes:
     return data
 
 
+def read_data_bytes(path: Path) -> bytes:
+    """The bytes of a file of any size; raises `OSError`, also for a device, which may have no end."""
+    if path.is_char_device():
+        raise OSError(errno.EINVAL, "it is a device")
+    return path.read_bytes()
+
+
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Iterator[TextIO]:
     """A text file (UTF-8) that appears under its name, and is on the disk, when the block ends without an exception.

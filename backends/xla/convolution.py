@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from graphc.backends.xla import forms
+from graphc.backends.xla.arithmetic import widened
 from graphc.backends.xla.lowering import full_precision, lowers_values
 from graphc.backends.xla.values import Value
 from graphc.ir import Context
@@ -110,9 +111,10 @@ def of_kernels_by_sums(axes: Axes, groups: int, x: Any, kernel: Any, g: Any) -> 
     XLA's CPU compiler makes slow loops of reductions that leave the last axis.
     """
     maps = kernel.shape[-1]
+    x, g = widened(x), widened(g)
     ones = jnp.ones((1, math.prod(g.shape[:-1])), g.dtype)
     parts = [ones @ (_of_maps(part, maps, groups) * g).reshape(-1, maps) for _, part in _shifts(x, axes)]
-    return jnp.concatenate(parts).reshape(kernel.shape)
+    return jnp.concatenate(parts).reshape(kernel.shape).astype(kernel.dtype)
 
 
 def facts(x: Any, kernel: Any, axes: Axes, groups: int) -> forms.Facts:
@@ -172,9 +174,9 @@ def shifted(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
     assert kernel.shape[-2] == 1, kernel.shape
     maps = kernel.shape[-1]
     total: Any = 0
-    for offset, part in _shifts(x, axes):
-        total = total + _of_maps(part, maps, groups) * kernel[offset][0]
-    return total
+    for offset, part in _shifts(widened(x), axes):
+        total = total + _of_maps(part, maps, groups) * widened(kernel[offset][0])
+    return total.astype(x.dtype)
 
 
 def _of_maps(part: Any, maps: int, groups: int) -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
+from graphc.backends.xla.arithmetic import rounded, widened
 from graphc.backends.xla.values import Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
+from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import align, array_axis, array_shape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
@@ -48,17 +50,17 @@ def full_precision() -> AbstractContextManager[Any]:
     return jax.default_matmul_precision("highest")
 
 
-def function(graph: Graph, *, training: bool = False) -> Function:
+def function(graph: Graph, *, training: bool = False, arithmetic: Arithmetic = "full") -> Function:
     """The graph as a pure, traceable function; raises `DiagnosticError` for operators without a lowering.
 
-    State changes in training only.
+    State changes in training only. Outputs have the graph's element types in every arithmetic.
     """
     graph = graph if training else replace(graph, updates=())
     _check(graph)
 
     def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:
         with full_precision():
-            step = Step(graph, parameters, feeds, environment or Environment(), training)
+            step = Step(graph, parameters, feeds, environment or Environment(), training, arithmetic)
             return step.results()
 
     return run
@@ -106,19 +108,26 @@ class Step:
     """One evaluation of a graph: the values of its nodes, inputs before users."""
 
     def __init__(
-        self, graph: Graph, parameters: Parameters, feeds: Feeds, environment: Environment, training: bool
+        self,
+        graph: Graph,
+        parameters: Parameters,
+        feeds: Feeds,
+        environment: Environment,
+        training: bool,
+        arithmetic: Arithmetic,
     ) -> None:
         self.graph = graph
         self.parameters = parameters
         self.feeds = feeds
         self.environment = environment
         self.training = training
+        self.arithmetic: Arithmetic = arithmetic
         self.axes = _axes(graph, feeds, environment)
         self.values: dict[Node, Value] = {}
 
     def results(self) -> Results:
         self.run()
-        outputs = {name: self.values[node].dense for name, node in self.graph.roots.items()}
+        outputs = {name: widened(self.values[node].dense) for name, node in self.graph.roots.items()}
         updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
         return Results(outputs, updates, self.axes)
 
@@ -147,7 +156,10 @@ class Step:
             case LearnableParameter():
                 return Value(node.type, self.parameter(node))
         with jax.named_scope(node.op.names[0]):
-            return apply(node.op, self.context(node), *(self.values[i] for i in node.inputs))
+            c = self.context(node)
+            return rounded(
+                self.arithmetic, node.op, c, partial(apply, node.op, c), *(self.values[i] for i in node.inputs)
+            )
 
     def selection(self, op: Where, node: Node) -> Value:
         """The indices of chosen frames; their dynamic axis is known from here on."""
@@ -246,7 +258,7 @@ def apply(op: Op, c: Context, *values: Value) -> Value:
 
 
 def _without_gradient(value: Value) -> Value:
-    if value.is_channels_last:
+    if value.is_channels_last and value.type.storage is Storage.DENSE:
         return Value(value.type, channels_last=jax.lax.stop_gradient(value.channels_last))
     return Value(value.type, jax.lax.stop_gradient(value.array))
 

@@ -25,7 +25,7 @@ def batch_normalization(op: BatchNormalization, c: Context, image: Value, *stati
     y = (x - mean) * (scale * inverse) + bias
     if op.spatial:
         return Value(c.result, channels_last=y)
-    return Value(c.result, y.reshape(image.array.shape))
+    return Value(c.result, y.reshape(image.dense.shape))
 
 
 @lowers_values(RunningMean)
@@ -47,7 +47,7 @@ def running_variance(op: RunningVariance, c: Context, image: Value, *statistics:
 
 
 def _rows(op: Any, image: Value) -> Any:
-    return image.channels_last if op.spatial else image.array.reshape(*image.frames, image.type.size)
+    return image.channels_last if op.spatial else image.dense.reshape(*image.frames, image.type.size)
 
 
 def _moments(c: Context, x: Any) -> tuple[Any, Any]:

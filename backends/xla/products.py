@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 
 from graphc.backends.xla.lowering import lowers_values
 from graphc.backends.xla.values import Value
@@ -19,7 +21,7 @@ from graphc.ops.tables import LookupTable
 def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> Value:
     a, b = c.operands
     if a.axis is not None:
-        return Value(c.result, op.evaluate(c, left.array, right.dense))
+        return Value(c.result, op.evaluate(c, left.dense, right.dense))
     shape, o = op.left_shape(a, b), op.output_rank
     out, inner = [_known(d) for d in shape[:o]], [_known(d) for d in shape[o:]]
     if left.kept is not None:
@@ -36,7 +38,7 @@ def times(op: Times | QuantizedTimes, c: Context, left: Value, right: Value) -> 
 def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -> Value:
     a, _ = c.operands
     if a.axis is not None:
-        return Value(c.result, op.evaluate(c, left.array, right.dense))
+        return Value(c.result, op.evaluate(c, left.dense, right.dense))
     return _product(c, left.array.reshape(-1, a.dims[0]).T, None, right)
 
 
@@ -56,8 +58,36 @@ def _product(c: Context, matrix: Any, x: Any, right: Value) -> Value:
         y = _gathered(matrix, right)
     else:
         x = right.dense if x is None else x
-        y = x.reshape(-1, inner) @ matrix
+        y = _multiplied(x.reshape(-1, inner), matrix)
     return Value(c.result, y.reshape(array_shape(c.result, *right.frames)))
+
+
+def _multiplied(x: Any, matrix: Any) -> Any:
+    if x.dtype != matrix.dtype or x.dtype not in (jnp.float16, jnp.bfloat16):
+        return x @ matrix
+    return _multiplied_narrow(x, matrix)
+
+
+@jax.custom_vjp
+def _multiplied_narrow(x: Any, matrix: Any) -> Any:
+    """The product of two narrow matrices in float32; gradients are products of narrow matrices again.
+
+    On CPUs with units for bfloat16 XLA uses them only where the result is wide: four times as fast as float32.
+    """
+    return _dot(x, matrix, 1, 0)
+
+
+def _dot(a: Any, b: Any, of_a: int, of_b: int) -> Any:
+    return lax.dot_general(a, b, (((of_a,), (of_b,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def _gradients_narrow(saved: tuple[Any, Any], g: Any) -> tuple[Any, Any]:
+    x, matrix = saved
+    g = g.astype(x.dtype)
+    return _dot(g, matrix, 1, 1).astype(x.dtype), _dot(x, g, 0, 0).astype(matrix.dtype)
+
+
+_multiplied_narrow.defvjp(lambda x, matrix: (_multiplied_narrow(x, matrix), (x, matrix)), _gradients_narrow)
 
 
 def _gathered(matrix: Any, right: Value) -> Any:

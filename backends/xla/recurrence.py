@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from graphc.backend import Environment
+from graphc.backends.xla.arithmetic import widened
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
 from graphc.backends.xla.scans import Gradients, scan
 from graphc.backends.xla.values import Value
@@ -68,11 +69,11 @@ class _Loop:
                 continue
             value = values[carry.initial]
             if value.type.axis is None:
-                states[carry.initial] = value.dense
+                states[carry.initial] = widened(value.dense)
             else:
                 distance = carry.time_step if region.backward else -carry.time_step
                 source = sequences_of(c, value.type.axis, value.frames[0])
-                outside[carry.initial] = boundary(c, sequences, distance, value.dense, source)
+                outside[carry.initial] = boundary(c, sequences, distance, widened(value.dense), source)
         return _Loop(
             region,
             region.one_step(outputs),
@@ -80,8 +81,8 @@ class _Loop:
             step,
             sequences,
             sequences.lanes or _one_a_lane(sequences),
-            {name: value.dense for name, value in zip(region.steps, values, strict=False)},
-            {name: value.dense for name, value in zip(region.constants, values[steps:], strict=False)},
+            {name: widened(value.dense) for name, value in zip(region.steps, values, strict=False)},
+            {name: widened(value.dense) for name, value in zip(region.constants, values[steps:], strict=False)},
             states,
             outside,
         )
@@ -144,7 +145,7 @@ class _Loop:
         for carry in self.region.carries:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
-        inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training)
+        inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
         inner.products = {node: (matrices[_name(node)], tap) for node, tap in taps.items()}
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}

@@ -83,6 +83,14 @@ class Value:
             return self.array
         return densify(self.array, self.type)
 
+    def astype(self, dtype: Any) -> Value:
+        """The same in another number type; onehot and sparse values stay as they are."""
+        if self.type.storage is not Storage.DENSE:
+            return self
+        kept = self._kept and Kept(self._kept.array.astype(dtype), self._kept.axes)
+        array, last = (x if x is None else x.astype(dtype) for x in (self._array, self._last))
+        return Value(self.type, array, channels_last=last, kept=kept)
+
 
 def to_channels_last(x: Any, rank: int) -> Any:
     """Move the author's last axis of a value of that rank to the end of the array."""

@@ -11,6 +11,7 @@ from graphc.actions.networks import Networks
 from graphc.config.commands import NetworkSource
 from graphc.config.experiment import Experiment, RootSettings
 from graphc.diagnostics import Diagnostic, Diagnostics, Span
+from graphc.ir.arithmetic import ARITHMETIC, Arithmetic
 from graphc.network.network import Network
 from graphc.network.session import Session
 from graphc.train.xorwow import DeviceFills
@@ -50,6 +51,10 @@ class RunContext:
     @property
     def device(self) -> str | int:
         return self.settings.device_id if self.options.device is None else self.options.device
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        return ARITHMETIC[self.settings.precision]
 
     @property
     def device_place(self) -> Span | None:

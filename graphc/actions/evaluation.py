@@ -41,7 +41,7 @@ class Evaluator:
     def of(network: Network, roots: Sequence[str], data: Data, context: RunContext) -> Evaluator:
         graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
         with placing(context.device_place):
-            step = EvaluationStep(graph, roots, device=context.device)
+            step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic)
         operations = {name: network[name].operation for name in roots}
         return Evaluator(step, data, to_device(step.graph, data.columns, step.device), operations)
 

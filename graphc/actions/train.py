@@ -31,6 +31,7 @@ from graphc.actions.stochastic import stochastic_nodes
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
 from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
+from graphc.ir.arithmetic import LARGEST_HALF
 from graphc.network.lower import to_graph
 from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.text import format_network
@@ -42,6 +43,7 @@ from graphc.train.feeds import DeviceColumns, to_device
 from graphc.train.learner import Learner
 from graphc.train.node_streams import NodeStreams
 from graphc.train.step import TrainingState, TrainingStep
+from graphc.train.totals import Totals
 
 # started beyond a report before it is read: enough to keep a device busy meanwhile, too few to delay the report
 _MINIBATCHES_AHEAD = 8
@@ -152,6 +154,7 @@ def _step(training: Training, data: Data) -> TrainingStep:
             exempt=_exempt(network, sgd),
             device=training.context.device,
             node_streams=_node_streams(training),
+            arithmetic=training.context.arithmetic,
         )
 
 
@@ -276,7 +279,7 @@ def _run_epoch(
         if reached is not None:
             first, last, then = reached
             totals = step.totals(then)
-            _require_finite(training, totals.first_bad, epoch)
+            _require_finite(training, totals, epoch)
             progress.report(first, last, totals.sums)
 
     for first, last in progress.reports():
@@ -318,22 +321,26 @@ def _announce_epoch(training: Training, epoch: int, minibatches: int) -> None:
     )
 
 
-def _require_finite(training: Training, first_bad: Mapping[str, int], epoch: int) -> None:
-    if not first_bad:
+def _require_finite(training: Training, totals: Totals, epoch: int) -> None:
+    if not totals.first_bad:
         return
-    name, minibatch = min(first_bad.items(), key=lambda item: item[1])
+    name, minibatch = min(totals.first_bad.items(), key=lambda item: item[1])
+    hint = "lower the learning rate, or check the data for values that are infinite or not numbers"
+    what = f"the training criterion {name}" if name == training.criterion else f"the node {name}"
+    problem = "is not a number"
+    overflow = min(totals.overflowed.items(), key=lambda item: item[1], default=None)
+    if overflow is not None and overflow[1] <= minibatch:
+        # the cause comes first: the earliest minibatch, and in it the node that reads no other such node
+        name, minibatch = overflow
+        what, problem = f"the node {name}", f"has a value beyond {LARGEST_HALF:.0f}, the largest of half precision,"
+        hint = "precision = bfloat16 has the range of float; or make the node's values smaller"
     node = training.network[name]
-    message = (
-        f"the training criterion {name} is not a number in epoch {epoch}, minibatch {minibatch + 1}"
-        if name == training.criterion
-        else f"the node {name} is not a number in epoch {epoch}, minibatch {minibatch + 1}"
-    )
+    message = f"{what} {problem} in epoch {epoch}, minibatch {minibatch + 1}"
     sgd = training.command.sgd
     places = [sgd.spans[key] for key in ("learningRatesPerSample", "learningRatesPerMB") if key in sgd.spans]
     labels = [Label(f"the learning rate was {sgd.learning_rate(epoch - 1):g} per sample, set", p) for p in places]
     saved = training.files.model(epoch - 1)
     labels.append(Label(f"the last model is {saved}, of epoch {epoch - 1}"))
-    hint = "lower the learning rate, or check the data for values that are infinite or not numbers"
     raise RunError(Diagnostic("GC0705", message, node.span, tuple(labels), hint))
 
 

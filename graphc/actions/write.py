@@ -21,7 +21,7 @@ from graphc.actions.text_output import Place, TextOutput
 from graphc.config.commands import WriteCommand
 from graphc.data.minibatches import Minibatch
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, placing
-from graphc.files import atomic_writer, why
+from graphc.files import atomic_writer, read_data_bytes, why
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
@@ -69,7 +69,7 @@ def _write_all(
 ) -> int:
     graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
     with placing(context.device_place):
-        step = EvaluationStep(graph, names, device=context.device)
+        step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic)
     parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
     taken, minibatches = data.plan(graph, 0, command.minibatch_size.value(0), command.epoch_size)
@@ -158,7 +158,7 @@ class _Outputs:
         if not format.label_mapping_file or format.type == "real":
             return []
         try:
-            return Path(format.label_mapping_file).read_text("utf-8").splitlines()
+            return read_data_bytes(Path(format.label_mapping_file)).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             place = format.spans.get("labelMappingFile")
             reason = why(error) if isinstance(error, OSError) else "not a text file"

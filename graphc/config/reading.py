@@ -137,6 +137,6 @@ def _meant(written: str, kind: str, shortest: int) -> str | None:
     # a number that an author appends tells two variants apart
     if meant is None or written.rstrip("0123456789").lower() == meant.lower():
         return None
-    if kind in _FREE and (len(written) < shortest or slips(written.lower(), meant.lower(), 1) > 1):
-        return None
-    return meant
+    most = 1 if kind in _FREE else len(written) // 3
+    is_slip = len(written) >= shortest and slips(written.lower(), meant.lower(), most) <= most
+    return meant if is_slip else None

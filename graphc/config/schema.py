@@ -67,7 +67,7 @@ def _planned(name: str, kind: Kind, default: Any, meaning: str) -> Key:
 
 ROOT = (
     Key("command", strings, ("train",), "sections to execute, in order"),
-    Key("precision", exactly("float", "double"), "float", "element type of all values"),
+    Key("precision", exactly("float", "double", "half", "bfloat16"), "float", "element type of all values"),
     Key("deviceId", device, "auto", "auto, cpu, or the number of a GPU; negative means CPU"),
     Key("traceLevel", integer(), 0, "how much the log tells: 0 results, 1 progress, 2 all"),
     Key("stderr", string, "", "log file, or the beginning of its name"),
@@ -223,7 +223,7 @@ READER = (
     Key("keepDataInMemory", boolean, False, "never read a chunk twice"),
     Key("frameMode", boolean, False, "every sequence is one frame"),
     Key("cacheIndex", boolean, False, "keep an index beside the file"),
-    Key("precision", exactly("float", "double"), "float", "element type"),
+    Key("precision", exactly("float", "double", "half", "bfloat16"), "float", "element type"),
     _planned("truncated", boolean, False, "cut sequences for truncated back-propagation"),
     _planned("deserializers", section, None, "several files read together"),
     *_no_effect(string, "speed and messages only", "prefetch", "verbosity", "truncationLength", "numCPUThreads"),

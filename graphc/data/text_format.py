@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from graphc.data.text_rows import Finding, Grade, Rows, Samples, TextInput
 from graphc.data.text_scan import scan_rows
 from graphc.data.text_sequences import Sequences, assemble, check_sequences, group_lines
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Severity, SourceFile, Span, suggest
+from graphc.files import read_data_bytes
 
 _BLOCK = 1 << 20  # bytes parsed at once: large enough for array operations, small enough for the processor's cache
 _SMALLEST_BULK = 16 << 10  # below this an irregular block is scanned rather than halved again
@@ -43,9 +43,7 @@ def read_text_format(path: Path, inputs: Sequence[TextInput], options: TextOptio
 def read_bytes(path: Path, span: Span | None = None) -> bytes:
     """The contents of a data file; ``span`` is where the author named it."""
     try:
-        if path.is_char_device():
-            raise OSError(errno.EINVAL, "is a device")
-        return path.read_bytes()
+        return read_data_bytes(path)
     except OSError as error:
         reason = "is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
         message = f"cannot read data file '{path}': {reason}"

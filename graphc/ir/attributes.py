@@ -129,7 +129,8 @@ def _check_range(cls: type[Op], field: str, value: Any, key: str) -> None:
     author = _spelling(cls)[field]
     # an axis of a million would be a tuple of a million ones in many a shape rule
     if type(value) is int and _COUNTS_AXES.search(field) and abs(value) > MAX_RANK:
-        raise AttributeFault(f"{author} of {cls.names[0]} is {value}, values have at most {MAX_RANK} axes", key)
+        shown = value if abs(value) <= MAX_DIM else f"{value:.3g}"
+        raise AttributeFault(f"{author} of {cls.names[0]} is {shown}, values have at most {MAX_RANK} axes", key)
     if any(type(v) is int and abs(v) > MAX_DIM for v in (value if isinstance(value, tuple) else (value,))):
         raise AttributeFault(f"{author} of {cls.names[0]} is out of range", key)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graphc.diagnostics import Diagnostic, Diagnostics, Label, SourceFile, Span, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, SourceFile, Span, did_you_mean
 from graphc.ir.attributes import AttributeFault, make_op
 from graphc.ir.graph import GROUPS, Graph
 from graphc.ir.node import Node, Op, operator
@@ -12,6 +12,7 @@ from graphc.ir.notation import Call, Definition, Directive, Expression, Place, R
 from graphc.ir.parser import parse_statements
 from graphc.ir.region import Carry, Region
 from graphc.ir.types import ShapeError
+from graphc.ir.verify import VerificationError, verify
 
 
 def build_graph(file: SourceFile) -> Graph:
@@ -78,13 +79,19 @@ class _GraphBuilder:
         symbols = {name: node for name, node in self.symbols.items() if node is not None}
         unused = [name for name, node in symbols.items() if node not in self.used]
         roots = self.lists.pop("root", unused)
-        return Graph(
+        graph = Graph(
             roots={name: symbols[name] for name in roots},
             names={name: node for name, node in symbols.items() if name not in roots},
             updates=tuple(self.updates),
             groups={group: tuple(self.lists[group]) for group in GROUPS if group in self.lists},
             spans=self.spans,
         )
+        try:
+            verify(graph)
+        except VerificationError as error:
+            place = self.file.span(0, 0)
+            raise DiagnosticError(*(Diagnostic("GC0904", problem, place) for problem in error.problems)) from None
+        return graph
 
     def _define(self, definition: Definition) -> None:
         target = definition.target

@@ -22,7 +22,13 @@ from graphc.syntax.cache import cached_expression, cached_parse
 
 _PREAMBLE = re.compile(r"(?:\s|#[^\n]*|//[^\n]*|/\*[\s\S]*?\*/)*")
 
-ELEMENTS = {"float": ElementType.FLOAT32, "double": ElementType.FLOAT64}
+# in half precision values are kept in float32 and computed in less (graphc.ir.arithmetic)
+ELEMENTS = {
+    "float": ElementType.FLOAT32,
+    "double": ElementType.FLOAT64,
+    "half": ElementType.FLOAT32,
+    "bfloat16": ElementType.FLOAT32,
+}
 
 
 def build_network(

@@ -22,6 +22,7 @@ from graphc.network.saved import loaded_network
 from graphc.network.session import Session
 from graphc.network.special import AxisSource, network_operator
 from graphc.ops.delays import Delay
+from graphc.ops.products import QuantizedTimes
 from graphc.ops.sources import EnvironmentInput, InputValue
 from graphc.script.host import HostRecord
 from graphc.script.values import describe
@@ -113,6 +114,8 @@ class NetworkBuilder:
         cls = _operator(name, span)
         inputs = reading.operands(value, name, span)
         op = reading.converted(cls, reading.attributes(cls, record), path, record, span)
+        if isinstance(op, QuantizedTimes):
+            self.diagnostics.add(explain.not_quantized(path, span))
         return self._enter(NetworkNode(path, op, _checked(op, inputs, span), span, tags))
 
     def _input(self, operation: str, record: HostRecord, path: str, span: Span, tags: tuple[str, ...]) -> NetworkNode:

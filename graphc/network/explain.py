@@ -157,5 +157,12 @@ def uncomputed(nodes: Iterable[NetworkNode]) -> Diagnostic | None:
     return Diagnostic("GC0802", message, lacking[0].span)
 
 
+def not_quantized(name: str, span: Span | None) -> Diagnostic:
+    message = f"{name} computes the exact product: QuantizedTimes rounds nothing here"
+    return warning(
+        "GC0418", message, span, "write Times; only speed was gained by rounding, and it is not needed for it"
+    )
+
+
 def warning(code: str, message: str, span: Span | None, hint: str | None = None) -> Diagnostic:
     return Diagnostic(code, message, span, (), hint, Severity.WARNING)

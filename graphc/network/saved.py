@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -24,7 +25,11 @@ def read_model_text(path: Path) -> str:
 
     The checksum is left to those who read the values.
     """
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except ValueError as error:  # a zero byte
+        raise OSError(errno.EINVAL, "no file can have this name") from error
+    with file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length <= _LONGEST_HEADER else b""
     try:

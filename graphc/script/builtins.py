@@ -172,7 +172,7 @@ def _integer_pair(p: Parameters) -> tuple[int, int]:
             raise expected("integer", value, p.span("args"))
     x, y = (int(value) for value in pair)
     if y == 0:
-        raise unsuitable(f"{p.any('what')} divides {x} by zero", p.span("args"))
+        raise unsuitable(f"{p.any('what')} divides {x:g} by zero", p.span("args"))
     return x, y
 
 

@@ -9,7 +9,7 @@ from graphc.diagnostics import Span
 from graphc.script.errors import unsuitable
 from graphc.script.values import ArrayValue, RecordValue, describe
 
-_HOW = re.compile(r"[-+ #0]*(\d{0,4})(?:\.(\d{0,4}))?")
+_HOW = re.compile(r"[-+ #0]*[0-9]{0,4}(?:\.[0-9]{0,4})?")
 _INT = 1 << 31
 # A record may contain itself.
 _MOST_PARTS = 100_000

@@ -346,13 +346,18 @@ class Closure(FunctionValue):
         self.scope = scope
 
 
+_LONGEST_NAME = 100
+
+
 class Composition(FunctionValue):
     """``first >> second``: takes what ``first`` takes."""
 
     __slots__ = ("first", "second")
 
     def __init__(self, first: FunctionValue, second: FunctionValue, span: Span) -> None:
-        super().__init__(f"{first.name} >> {second.name}", first.positional, first.optional, span)
+        # a chain of compositions would keep a name of every length
+        head = first.name if len(first.name) <= _LONGEST_NAME else "…"
+        super().__init__(f"{head} >> {second.name}", first.positional, first.optional, span)
         self.first = first
         self.second = second
 

@@ -23,6 +23,8 @@ _SCRIPT_BEFORE = re.compile(rf"(?<![\w.$-])(?:{'|'.join(SCRIPT_KEYS)})[ \t\u00a0
 # a key of those with a generous number of blanks
 _LONGEST_SCRIPT_KEY = 100
 
+_NEXT_ELEMENT = re.compile(r"[ \t]*:")
+
 # of sections: every level is read once more to prove that nothing changed
 _MAX_DEPTH = 50
 
@@ -238,7 +240,10 @@ class _ConfigurationLexer:
         if character == '"':
             end = group_end(self.source, at)
             self._add(Kind.TEXT, at, end)
-            self._end_entry()
+            if _NEXT_ELEMENT.match(self.shadow, end):
+                self.has_equal[-1] = True  # the value goes on
+            else:
+                self._end_entry()
             return end
         if character in "[{(":
             return self._open(at)

@@ -131,7 +131,7 @@ def times(d: Drawing, cls: type[Op]) -> Node:
     if len(outputs) == 1 and len(inner) > 1 and c.flag():
         inner = _flattened(inner)
     # one frame's matrix for another frame's vector is rare, but allowed
-    a = d.shaped((*outputs, *inner), frames=c.integer(0, 5) == 5)
+    a = d.shaped((*outputs, *inner), frames=c.integer(0, 5) == 5, sparse=True)
     return cls(output_rank=len(outputs))(a, b)  # pyright: ignore[reportCallIssue]
 
 
@@ -145,7 +145,7 @@ def _flattened(inner: tuple[int, ...]) -> tuple[int, ...]:
 def transpose_times(d: Drawing, cls: type[Op]) -> Node:
     b = d.anything()
     shape = (b.type.dims[0], *d.shape(0, 1))
-    return cls()(d.shaped(shape, frames=d.choices.integer(0, 5) == 5), b)
+    return cls()(d.shaped(shape, frames=d.choices.integer(0, 5) == 5, sparse=True), b)
 
 
 def khatri_rao(d: Drawing, cls: type[Op]) -> Node:
@@ -241,8 +241,8 @@ def cropping(d: Drawing, cls: type[Op]) -> Node:
 
 def criterion(d: Drawing, cls: type[Op]) -> Node:
     """Two equal samples, one of them at least with frames."""
-    a = d.anything(sparse=0 in cls.takes_sparse)
-    b = d.same_sample(a.type, frames=True if a.type.axis is None else None)
+    a = d.anything()
+    b = d.same_sample(a.type, frames=True if a.type.axis is None else None, sparse=True)
     return cls()(a, b)
 
 
@@ -258,26 +258,22 @@ def with_weights(d: Drawing, cls: type[Op]) -> Node:
     return cls()(*node.inputs, d.shaped(d.choices.one_of(((1,), node.inputs[0].type.dims))))
 
 
-def of_one_operand(d: Drawing, cls: type[Op]) -> Node:
-    return cls()(d.anything(sparse=False))
-
-
 def word_classes(d: Drawing, cls: type[Op]) -> Node:
     c = d.choices
-    hidden, scores = d.anything(ranks=(1, 2), frames=True, sparse=False), d.anything(ranks=(1, 1), frames=True)
+    hidden, scores = d.anything(ranks=(1, 2), frames=True), d.anything(ranks=(1, 1), frames=True)
     count = max(scores.type.size, c.integer(1, 5))
     weights = d.shaped((hidden.type.size, count), frames=False)
     return cls()(d.shaped((4,), frames=True), hidden, weights, scores)
 
 
 def negative_samples(d: Drawing, cls: type[Op]) -> Node:
-    a = d.anything(frames=True, sparse=False)
+    a = d.anything(frames=True)
     op = word_criteria.CosDistanceWithNegativeSamples(d.choices.integer(0, 3), d.choices.integer(0, 3))
     return op(a, d.same_sample(a.type, frames=True))
 
 
 def given_gradient(d: Drawing, cls: type[Op]) -> Node:
-    derivatives = d.anything(sparse=False)
+    derivatives = d.anything()
     return cls()(d.anything(frames=True), derivatives, d.same_sample(derivatives.type))
 
 
@@ -300,7 +296,7 @@ def normalized_by_statistics(d: Drawing, cls: type[Op]) -> Node:
 
 
 def batch_normalization(d: Drawing, cls: type[Op]) -> Node:
-    c, x = d.choices, d.anything(frames=True, sparse=False)
+    c, x = d.choices, d.anything(frames=True)
     spatial = c.flag()
     features = x.type.dims[-1] if spatial else x.type.size
     shape = c.one_of(((features,), (features, 1)))
@@ -367,7 +363,7 @@ RECIPES: dict[type[Op], Recipe] = {
     criteria.CrossEntropy: Recipe(criterion, {0: domains.distribution, 1: PROBABILITY}),
     criteria.Logistic: Recipe(with_weights, {0: domains.whole(2), 1: PROBABILITY, 2: domains.neutral_weights}),
     **dict.fromkeys((criteria.SquareError, criteria.CosDistance), Recipe(criterion)),
-    **dict.fromkeys((criteria.MatrixL1Reg, criteria.MatrixL2Reg), Recipe(of_one_operand)),
+    **dict.fromkeys((criteria.MatrixL1Reg, criteria.MatrixL2Reg), Recipe(unary_operator)),
     word_criteria.ClassBasedCrossEntropyWithSoftmax: Recipe(word_classes, {0: domains.words}),
     word_criteria.CosDistanceWithNegativeSamples: Recipe(negative_samples, frames_are_independent=False),
     word_criteria.DummyCriterion: Recipe(given_gradient),

@@ -18,7 +18,7 @@ _LARGEST = 5
 
 def image(d: Drawing, least: int = 1) -> Node:
     """An operand of up to three axes, larger than others."""
-    return d.anything(ranks=(least, 3), largest=_LARGEST, sparse=False)
+    return d.anything(ranks=(least, 3), largest=_LARGEST)
 
 
 def convolution(d: Drawing, cls: type[Op]) -> Node:
@@ -67,9 +67,10 @@ def _weights(d: Drawing, shape: tuple[int, ...]) -> Node:
 
 def legacy_convolution(d: Drawing, cls: type[Op]) -> Node:
     c, x = d.choices, image(d, 3)
-    kernel: Any = [c.integer(1, min(size, 3)) for size in x.type.dims[1:]]
-    strides: Any = [c.integer(1, size) for size in kernel]
-    op = LegacyConvolution(*kernel, c.integer(1, 3), *strides, c.flag())
+    kernel = [c.integer(1, min(size, 3)) for size in x.type.dims[1:]]
+    strides = [c.integer(1, size) for size in kernel]
+    attributes: Any = (*kernel, c.integer(1, 3), *strides, c.flag())
+    op = LegacyConvolution(*attributes)
     return op(d.shaped((op.map_count, x.type.dims[0] * math.prod(kernel)), frames=False), x)
 
 

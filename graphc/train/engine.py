@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
-from graphc.backend import Backend, load
+from graphc.backend import Backend, Function, load
 from graphc.ir import Graph
+from graphc.ir.arithmetic import Arithmetic
 
 
 class Engine(Backend, Protocol):
@@ -20,6 +21,8 @@ class Engine(Backend, Protocol):
 
     # marks a parameter whose array has its axes in that order, as `numpy.transpose` takes it
     kept: Callable[[Any, tuple[int, ...]], Any]
+
+    def function(self, graph: Graph, *, training: bool = False, arithmetic: Arithmetic = "full") -> Function: ...
 
     def kept_axes(self, graph: Graph) -> Mapping[str, tuple[int, ...]]:
         """Parameters that are read faster with their axes in another order, which a step had better keep."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from graphc.backend import Environment, Results
 from graphc.ir import Frames, Graph
+from graphc.ir.arithmetic import Arithmetic
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
@@ -47,12 +48,14 @@ class Outputs:
 class EvaluationStep:
     """Computes ``roots``, any named nodes of the graph, in inference mode; no state changes."""
 
-    def __init__(self, graph: Graph, roots: Sequence[str], *, device: str | int = "auto") -> None:
+    def __init__(
+        self, graph: Graph, roots: Sequence[str], *, device: str | int = "auto", arithmetic: Arithmetic = "full"
+    ) -> None:
         self.engine = engine()
         self.roots = tuple(dict.fromkeys(roots))
         self.graph = graph.select(self.roots, updates=False)
         self.device = self.engine.device(device)
-        self.function = self.engine.function(self.graph)
+        self.function = self.engine.function(self.graph, arithmetic=arithmetic)
 
     def place(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The parameter values that the roots need, on the device."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from graphc.backend import Environment
 from graphc.data.batches import Batch
 from graphc.ir import Graph, RandomStream, topological
+from graphc.ir.arithmetic import Arithmetic
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
@@ -94,7 +95,8 @@ class TrainingStep:
 
     ``metrics`` are further roots whose sums are kept. ``exempt`` are parameters without L1 and L2.
     ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph. Masks come from
-    ``node_streams``, or where there are none, from the backend's own generator.
+    ``node_streams``, or where there are none, from the backend's own generator. In ``half`` arithmetic, which overflows
+    easily, the totals know which nodes did.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class TrainingStep:
         device: str | int = "auto",
         minibatches_per_dispatch: int | None = None,
         node_streams: NodeStreams | None = None,
+        arithmetic: Arithmetic = "full",
     ) -> None:
         self.engine = engine()
         self.criterion = criterion
@@ -118,7 +121,9 @@ class TrainingStep:
         self.node_streams = node_streams
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
-        self.function = self.engine.function(self.graph, training=True)
+        self.watched = tuple(_framed(self.graph)) if arithmetic == "half" else ()
+        seen = replace(self.graph, roots={**self.graph.roots, **{n: self.graph.names[n] for n in self.watched}})
+        self.function = self.engine.function(seen, training=True, arithmetic=arithmetic)
         self.kept_axes = {n: a for n, a in self.engine.kept_axes(self.graph).items() if n in self.trained}
 
     @cached_property
@@ -200,7 +205,8 @@ class TrainingStep:
     def _nothing(self) -> _Tally:
         """Before the first minibatch; no step overwrites it."""
         count = len(self.roots)
-        tally = _Tally(np.zeros(count, self.dtype), np.full(count, NEVER, np.int32), np.int32(0))
+        bad = np.full(count + len(self.watched), NEVER, np.int32)
+        tally = _Tally(np.zeros(count, self.dtype), bad, np.int32(0))
         with self.engine.precision(self.graph):
             return jax.device_put(tally, self.device)
 
@@ -232,7 +238,7 @@ class TrainingStep:
 
     def totals(self, state: TrainingState) -> Totals:
         """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
-        return Totals.read(self.roots, state.tally.sums, state.tally.first_bad)
+        return Totals.read(self.roots, state.tally.sums, state.tally.first_bad, self.watched)
 
     def _together(self, is_full: npt.NDArray[np.bool_]) -> int:
         """How many of the minibatches that come next go into one dispatch."""
@@ -288,16 +294,17 @@ class TrainingStep:
         random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
         environment = replace(environment, settings=tables["settings"], random=random)
 
-        def loss(trained: Parameters) -> tuple[Any, tuple[Any, Mapping[str, Any]]]:
+        def loss(trained: Parameters) -> tuple[Any, tuple[Any, Any, Mapping[str, Any]]]:
             kept = {n: self.engine.kept(trained[n], axes) for n, axes in self.kept_axes.items()}
             results = self.function({**fixed, **carry.running, **trained, **kept}, feeds, environment)
             totals = root_totals(self.graph, self.roots, results)
-            return totals[0], (totals, results.updates)
+            finite = [jnp.isfinite(totals), *(jnp.isfinite(results.outputs[n]).all()[None] for n in self.watched)]
+            return totals[0], (totals, jnp.concatenate(finite), results.updates)
 
-        gradients, (totals, running) = jax.grad(loss, has_aux=True)(carry.trained)
+        gradients, (totals, finite, running) = jax.grad(loss, has_aux=True)(carry.trained)
         noise = self._noise(tables, at)
         trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]), noise)
-        bad = jnp.where(jnp.isfinite(totals), NEVER, at)
+        bad = jnp.where(finite, NEVER, at)
         tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
         return _Carry(trained, dict(running), learner), tally
 
@@ -340,6 +347,12 @@ class TrainingStep:
                 None if noise is None else noise(name, w),
             )
         return trained, learner
+
+
+def _framed(graph: Graph) -> Iterator[str]:
+    """Names of the nodes that have frames, inputs before users."""
+    names = {node: name for name, node in graph.names.items() if name not in graph.roots}
+    yield from (names[node] for node in graph.nodes if node in names and node.inputs and node.type.axis is not None)
 
 
 def _permuted(value: npt.NDArray[Any], axes: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[Any]:

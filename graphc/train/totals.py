@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,15 +18,20 @@ NEVER = np.iinfo(np.int32).max
 
 @dataclass(frozen=True)
 class Totals:
-    """Sum of each root by name, and for each that became infinite or no number the minibatch where it did."""
+    """Sum of each root by name, and for each that became infinite or no number the minibatch where it did.
+
+    ``overflowed`` says the same of the other nodes that were watched, inputs before users.
+    """
 
     sums: Mapping[str, float]
     first_bad: Mapping[str, int]
+    overflowed: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
-    def read(roots: Sequence[str], sums: Any, first_bad: Any) -> Totals:
-        bad = {name: int(at) for name, at in zip(roots, np.asarray(first_bad), strict=True) if at != NEVER}
-        return Totals(dict(zip(roots, np.asarray(sums).tolist(), strict=True)), bad)
+    def read(roots: Sequence[str], sums: Any, first_bad: Any, watched: Sequence[str] = ()) -> Totals:
+        bad = {n: int(at) for n, at in zip([*roots, *watched], np.asarray(first_bad), strict=True) if at != NEVER}
+        of_roots = dict(zip(roots, np.asarray(sums).tolist(), strict=True))
+        return Totals(of_roots, {n: bad[n] for n in roots if n in bad}, {n: bad[n] for n in watched if n in bad})
 
 
 def root_totals(graph: Graph, roots: Sequence[str], results: Results) -> Any:

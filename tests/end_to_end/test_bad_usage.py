@@ -293,13 +293,13 @@ CASES = (
     Case(
         "unknown precision",
         """
-        error[GC0502]: precision: 'half' is none of float, double
+        error[GC0502]: precision: 'single' is none of float, double, half, bfloat16
          --> <argument 1>:1:11
           |
-        1 | precision=half
-          |           ^^^^
+        1 | precision=single
+          |           ^^^^^^
         """,
-        arguments=("run", "m.cntk", "precision=half"),
+        arguments=("run", "m.cntk", "precision=single"),
         made=(),
     ),
     Case(

@@ -19,7 +19,7 @@ _SCRIPTS: tuple[Callable[[int], str], ...] = (
     lambda n: "{ x = Input{" + " + ".join(["1"] * n) + "} }",
     lambda n: "{ x = Input{" + ":".join(["1"] * n) + "} }",
     lambda n: "{ x = Input{1} ; z = x" + " + x" * min(n, 20_000) + " }",
-    lambda n: "{ x = Input{1} ; z = " + "Tanh (" * n + "x" + ")" * n + " }",
+    lambda n: "{ x = Input{1} ; z = " + "Tanh (" * min(n, 5000) + "x" + ")" * min(n, 5000) + " }",
     lambda n: "{ x = Input{" + "if false then 1 else " * n + "2} }",
     lambda n: "{ x = Input{a" + ".a" * n + "} ; a = { a = a } }",
     lambda n: "{ a = 1" + "[0]" * n + " ; x = Input {a} }",

@@ -28,6 +28,14 @@ FOUND = {
     "brackets without end": (targets.configuration, "a = " + "[" * 100_000, "GC0108"),
     "brackets in brackets": (targets.configuration, "[" * 900 + "a = 1" + "]" * 900, "GC0108"),
     "sections that are merged": (targets.configuration, "a = [ b = 1 ]\n" * 10_000 + "command = x", "GC0506"),
+    "an update of another type": (
+        targets.graph_text,
+        "m = Parameter(shape=1)\nx = Input(shape=1)\nupdate m=x",
+        "GC0904",
+    ),
+    "digits of another script": (targets.script, "{ x = Fail (Format (1, '\u0663')) }", "GC0313"),
+    "a device for a parameter": (targets.script, "{ x = ParameterTensor {3, initFromFilePath='/dev/zero'} }", None),
+    "a file name with a zero byte": (targets.script, "{ x = BS.Network.Load (Chr (0)) }", None),
     "signs": (targets.script, "{ x = Input {3} ; a = " + "-" * 20_000 + "1 ; b = Input {a + 1 - a} }", None),
     "calls that double": (
         targets.script,
@@ -43,6 +51,7 @@ FOUND = {
         "GC0301",
     ),
     "a mark of byte order at the end": (targets.formatting, "a\ufeff", None),
+    "a value that goes on behind its quotation marks": (targets.formatting, 'a{b"":=}', None),
     "a separator of lines in a comment": (targets.formatting, "1 #\u2028", None),
 }
 

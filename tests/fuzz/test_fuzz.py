@@ -44,8 +44,9 @@ _SUBSTITUTED = "\n".join(f"a{i} = $a{i + 1}$$a{i + 1}$" for i in range(60))
 # Of what a text below a megabyte can ask for: depth, length, doubling at every step, sharing, long names.
 GREEDY = {
     "brackets": ("script-bombs", "{ a = " + "(" * 200_000),
-    "records in records": ("script-bombs", "{ a = " + "{ a = " * 50_000 + "1" + "}" * 50_000 + " }"),
+    "records in records": ("script-bombs", "{ a = " + "{ a = " * 20_000 + "1" + "}" * 20_000 + " }"),
     "a chain of operators": ("script-bombs", "{ x = Input{1} ; z = x" + " + x" * 20_000 + " }"),
+    "a chain of functions": ("script-bombs", "{ f = (v => v)" + " >> (v => v + 1)" * 20_000 + " ; x = Input {f (3)} }"),
     "a node inside its own name": ("script-bombs", "{ x = Input{1} ; z = Fac (x) }"),
     "an array": ("script-bombs", "{ x = Input {array[1..1e9] (i => 1)} }"),
     "a repetition": ("script-bombs", "{ x = Input {Repeat (1e9, 1)} }"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from graphc.backend import load
-from graphc.ir import Context, Node, Op
+from graphc.ir import Context, ElementType, Node, Op, parse_graph
 from graphc.ir.layout import align, array_shape
-from graphc.testing import RECIPES, check_lowering
+from graphc.testing import RECIPES, Style, check_lowering
 from graphc.testing.choices import Seeded
 from graphc.testing.drawing import Drawing
+from graphc.testing.lowering import Mode, compare
 from graphc.testing.recipes import recipes
 from graphc.testing.runs import OPTIONS, examples, options
 from graphc.testing.whole_graphs import check_whole_graphs
@@ -34,6 +36,52 @@ def test_operators_on_xla(half: int) -> None:
 
 def test_whole_graphs_on_xla() -> None:
     check_whole_graphs(load("xla"), examples(10))
+
+
+# what properties have found, as text
+FOUND = {
+    "one-hot images are normalized": """
+        x = InputValue(shape=(3,), storage=onehot)
+        scale = Parameter(shape=3)
+        mean = Parameter(shape=3)
+        variance = Parameter(shape=3)
+        count = Parameter(shape=1)
+        z = BatchNormalization(x, scale, scale, mean, variance, count)
+        root z
+        update mean = BatchNormalizationMean(x, scale, scale, mean, variance, count)
+        update variance = BatchNormalizationVariance(x, scale, scale, mean, variance, count)
+    """,
+    "a matrix of each frame is one-hot": """
+        A = InputValue(shape=(2, 3), storage=onehot)
+        B = InputValue(shape=3)
+        z = Times(A, B)
+    """,
+    "a transposed matrix of each frame is one-hot": """
+        A = InputValue(shape=(3, 2), storage=onehot)
+        B = InputValue(shape=3)
+        z = TransposeTimes(A, B)
+    """,
+    "a one-hot image is pooled and read without gradient": """
+        x = InputValue(shape=(4, 1, 2), storage=onehot)
+        y = Pooling(x, poolKind="max", kernelDims=(2,), stride=(2,), autoPadding=(false,))
+        z = MaxUnpooling(y, x, kernelDims=(2,), stride=(2,), autoPadding=(false,))
+        root z
+    """,
+    "given derivatives are the same for all frames": """
+        objectives = InputValue(shape=1)
+        derivatives = Parameter(shape=3)
+        prediction = InputValue(shape=3)
+        z = DummyCriterion(objectives, derivatives, prediction)
+        root z
+    """,
+}
+
+
+@pytest.mark.parametrize("title", FOUND)
+def test_what_was_found(title: str) -> None:
+    graph = parse_graph(textwrap.dedent(FOUND[title]))
+    for training in (False, True):
+        compare(load("xla"), graph, Mode(ElementType.FLOAT32, Style.DISTINCT, training))
 
 
 @pytest.mark.slow

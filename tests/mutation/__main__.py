@@ -1,0 +1,152 @@
+"""Plants one fault after the other into a copy of the package and counts those that the property tests find.
+
+    python -m tests.mutation [NUMBER …]
+
+``faults.txt`` has the faults: a title, the file, the text and what replaces it. Nothing in the working tree changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+# imported once, for all children
+assert hypothesis and jax
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("graphc", "backends", "grammar", "models", "tests", "pyproject.toml")
+
+# What is run against each fault in turn, what finds most in the least time first: laws and properties of graphs, the
+# tables and recorded values that stand beside them, and lowerings, which take most of the time, on fewer examples.
+SUITES = (
+    ("laws", ("tests/testing/test_identities.py", "tests/testing/test_operator_laws.py")),
+    ("passes", ("tests/passes/test_pass_properties.py",)),
+    ("tables", ("tests/ops", "tests/passes/test_pass_fixtures.py", "tests/backends/test_reference.py")),
+    ("lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")),
+)
+_LIMIT = 900
+
+
+@dataclass(frozen=True)
+class Fault:
+    number: int
+    title: str
+    file: str
+    before: str
+    after: str
+
+    def plant(self, folder: Path) -> None:
+        path = folder / self.file
+        text = path.read_text("utf-8")
+        assert text.count(self.before) == 1, (
+            f"fault {self.number}: {self.file} has the text {text.count(self.before)} times"
+        )
+        path.write_text(text.replace(self.before, self.after), "utf-8")
+
+    def nearest(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The part of the suite to run first: that which names the operators of the file."""
+        names = re.findall(r'^    names: ClassVar = \("(\w+)"', (ROOT / self.file).read_text("utf-8"), re.MULTILINE)
+        if names:
+            yield "laws", ("tests/testing/test_operator_laws.py", "-k", " or ".join(names))
+        elif "/passes/" in self.file:
+            yield "passes", ("tests/passes/test_pass_properties.py",)
+        elif "/xla/" in self.file:
+            yield "lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")
+
+
+def faults() -> list[Fault]:
+    """The faults of ``faults.txt``; spaces before a line count, ``\\n`` is a new line."""
+    text = (Path(__file__).parent / "faults.txt").read_text("utf-8")
+    found = []
+    for number, block in enumerate(re.split(r"^# ", text, flags=re.MULTILINE)[1:], 1):
+        title, file, before, after = block.rstrip("\n").split("\n")[:4]
+        found.append(Fault(number, title, file, before.replace("\\n", "\n"), after.replace("\\n", "\n")))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("numbers", type=int, nargs="*", help="only these faults")
+    wanted = set(parser.parse_args().numbers)
+    chosen = [fault for fault in faults() if not wanted or fault.number in wanted]
+    killers: Counter[str] = Counter()
+    for fault, killer, test, seconds in results(chosen):
+        killers[killer] += 1
+        print(f"{fault.number:3} {killer:9} {seconds:4.0f} s  {fault.title}  {test}", flush=True)
+    total = len(chosen)
+    share = 100 * (total - killers["none"]) / max(total, 1)
+    print(
+        f"{total} faults: {', '.join(f'{count} {name}' for name, count in killers.most_common())}; {share:.1f} % found"
+    )
+    return 0 if share >= 95 else 1
+
+
+def results(chosen: list[Fault]) -> Iterator[tuple[Fault, str, str, float]]:
+    for fault in chosen:
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            copy(folder)
+            fault.plant(folder)
+            killer, test = "none", ""
+            for suite, arguments in (*fault.nearest(), *SUITES):
+                if failed := failure(folder, arguments):
+                    killer, test = suite, failed
+                    break
+        yield fault, killer, test, time.monotonic() - start
+
+
+def copy(folder: Path) -> None:
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.ctf", "Output")
+            shutil.copytree(source, folder / part, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(source, folder / part)
+
+
+def failure(folder: Path, arguments: tuple[str, ...]) -> str | None:
+    """The first test that fails in the copy; none if all pass."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        # A child has everything imported but what is tested, which it imports from the copy.
+        if (child := os.fork()) == 0:
+            _run_and_exit(folder, arguments, output.fileno())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        found = re.search(r"^(?:FAILED|ERROR) (\S+)", output.read(), flags=re.MULTILINE)
+    if status == 0:
+        return None
+    return found[1] if found else "(nothing could be collected)"
+
+
+def _run_and_exit(folder: Path, arguments: tuple[str, ...], output: int) -> None:
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(folder)
+    signal.alarm(_LIMIT)  # what hangs has been found
+    sys.path.insert(0, str(folder))
+    try:
+        status = int(pytest.main(["-q", "-x", "--no-header", "-p", "no:cacheprovider", *arguments]))
+    except BaseException:
+        status = 1
+    sys.stdout.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What operators compute, said by others: pairs of graphs that are equal on random shapes, values and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from graphc.backend import Environment
+from graphc.backends.reference import FLOAT64, gradients
+from graphc.ir import Graph, Node
+from graphc.ops.criteria import CosDistance, MatrixL2Reg, SquareError
+from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
+from graphc.ops.products import KhatriRaoProduct, Times, TransposeTimes
+from graphc.ops.reductions import ALL_AXES, REDUCTIONS, ReduceElements, SumElements
+from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
+from graphc.ops.softmax import LogSoftmax, Softmax
+from graphc.ops.sources import InputValue
+from graphc.ops.unary import Exp, Log, Negate, Reciprocal, Sigmoid, Sqrt
+from graphc.testing import Style, random_feeds, random_parameters
+from graphc.testing.choices import Seeded
+from graphc.testing.drawing import Drawing
+
+Pair = tuple[Node, Node]
+
+
+def total(x: Node) -> Node:
+    return ReduceElements("Sum")(x)
+
+
+def mean_of_axis(d: Drawing) -> Pair:
+    x = d.anything(sparse=False)
+    axis = d.choices.integer(1, x.type.rank)
+    share = d.constant((1,), 1 / x.type.dims[axis - 1])
+    return ReduceElements("Mean", axis)(x), ElementTimes()(ReduceElements("Sum", axis)(x), share)
+
+
+def mean_of_all(d: Drawing) -> Pair:
+    x = d.anything(sparse=False)
+    return ReduceElements("Mean")(x), ElementTimes()(total(x), d.constant((1,), 1 / x.type.size))
+
+
+def axis_by_exchange(d: Drawing) -> Pair:
+    x = d.anything(ranks=(2, 3), sparse=False)
+    kind = d.choices.one_of(("Sum", "Max", "LogSum"))
+    other = TransposeDimensions(1, 2)(ReduceElements(kind, 1)(TransposeDimensions(1, 2)(x)))
+    return ReduceElements(kind, 2)(x), other
+
+
+def softmax(d: Drawing) -> Pair:
+    z = d.anything(sparse=False)
+    return Softmax()(z), Exp()(Minus()(z, ReduceElements("LogSum")(z)))
+
+
+def log_softmax(d: Drawing) -> Pair:
+    z = d.anything(sparse=False)
+    return LogSoftmax()(z), Log()(Softmax()(z))
+
+
+def sigmoid(d: Drawing) -> Pair:
+    x = d.anything(sparse=False)
+    return Sigmoid()(x), Reciprocal()(Plus()(d.constant((1,), 1.0), Exp()(Negate()(x))))
+
+
+def second_of_a_stack(d: Drawing) -> Pair:
+    shape = d.shape()
+    axis = d.choices.integer(1, len(shape))
+    x, y = d.source(shape, frames=True), d.source(shape, frames=True)
+    return Slice(-shape[axis - 1], 0, axis)(RowStack(axis)(x, y)), Reshape(shape)(y)
+
+
+def repetition(d: Drawing) -> Pair:
+    x = d.anything(sparse=False)
+    return RowRepeat(2)(x), RowStack(x.type.rank)(x, x)
+
+
+def transposed_product(d: Drawing) -> Pair:
+    a, b = d.source((3, 2), frames=False), d.source((3, *d.shape(0, 2)), frames=True)
+    return TransposeTimes()(a, b), Times()(TransposeDimensions()(a), b)
+
+
+def product_of_a_vector(d: Drawing) -> Pair:
+    n, m = d.choices.integer(1, 3), d.choices.integer(1, 3)
+    a, b = d.source((m, n), frames=False), d.source((n,), frames=True)
+    row = ReduceElements("Sum", 2)(ElementTimes()(a, Reshape((1, n))(b)))
+    return Times()(a, b), Reshape((m,))(row)
+
+
+def all_products(d: Drawing) -> Pair:
+    a, b = d.anything(ranks=(1, 1), sparse=False), d.anything(ranks=(1, 1), sparse=False)
+    products = ElementTimes()(a, Reshape((1, b.type.size))(b))
+    return KhatriRaoProduct()(a, b), Reshape((a.type.size * b.type.size,))(products)
+
+
+def diagonal(d: Drawing) -> Pair:
+    x = d.anything(sparse=False)
+    scale = d.source((x.type.dims[0],), frames=False)
+    return DiagTimes()(scale, x), ElementTimes()(scale, x)
+
+
+def square_error(d: Drawing) -> Pair:
+    x, y = (d.source(shape, frames=True) for shape in [d.shape()] * 2)
+    difference = Minus()(x, y)
+    return SquareError()(x, y), SumElements()(ElementTimes()(difference, difference))
+
+
+def norm(d: Drawing) -> Pair:
+    w = d.source(d.shape(), frames=False)
+    return MatrixL2Reg()(w), Sqrt()(total(ElementTimes()(w, w)))
+
+
+def cosine(d: Drawing) -> Pair:
+    a, b = (d.source(shape, frames=True) for shape in [d.shape(1, 1)] * 2)
+    lengths = (Sqrt()(total(ElementTimes()(x, x))) for x in (a, b))
+    return CosDistance()(a, b), ElementTimes()(total(ElementTimes()(a, b)), Reciprocal()(ElementTimes()(*lengths)))
+
+
+IDENTITIES: list[Callable[[Drawing], Pair]] = [
+    *(mean_of_axis, mean_of_all, axis_by_exchange, softmax, log_softmax, sigmoid, second_of_a_stack),
+    *(repetition, transposed_product, product_of_a_vector, all_products, diagonal, square_error, norm, cosine),
+]
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=lambda f: f.__name__)
+def test_both_sides_are_equal(identity: Callable[[Drawing], Pair]) -> None:
+    for seed in range(15):
+        left, right = identity(Drawing(Seeded.of(seed)))
+        assert left.type == right.type
+        graphs = Graph({"z": left}), Graph({"z": right})
+        parameters, feeds = (draw(graphs[0], seed, style=Style.DISTINCT) for draw in (random_parameters, random_feeds))
+        values = [FLOAT64.function(graph)(parameters, feeds, Environment()).outputs["z"] for graph in graphs]
+        np.testing.assert_allclose(*values, rtol=1e-9, atol=1e-12)
+        wrt = [*parameters, *feeds]
+        both = [gradients(graph, "z", wrt, parameters, feeds, cotangent=np.cos(values[0])) for graph in graphs]
+        for name in wrt:
+            # what one side does not read has no influence
+            both[1].setdefault(name, np.zeros_like(both[0][name]))
+            np.testing.assert_allclose(both[0][name], both[1][name], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", REDUCTIONS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_padding_is_neutral_in_reductions_of_all_frames(kind: str, sign: int) -> None:
+    x = InputValue("x", (2,))()
+    run = FLOAT64.function(Graph({"z": ReduceElements(kind, ALL_AXES)(x)}))
+    real = sign * np.array([[3.0, 1.0], [2.0, 4.0]])
+    padded = np.concatenate([real, [[9.0, -9.0], [np.nan, 0.0]]])
+    expected = run({}, {"x": real}, Environment()).outputs["z"]
+    np.testing.assert_allclose(run({}, {"x": padded}, Environment(2)).outputs["z"], expected, rtol=1e-12)

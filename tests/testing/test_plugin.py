@@ -1,0 +1,61 @@
+"""The plugin's options, the saved graph and its replay, in a pytest of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = """
+from graphc.ir import rewrite, rule
+from graphc.ops.sources import InputValue
+from graphc.ops.unary import Negate
+from graphc.testing import check_pass
+from graphc.testing.runs import options
+
+@rule(Negate)
+def wrong(node):
+    return node.inputs[0] if node.inputs[0].type == node.type else None
+
+def test_wrong():
+    check_pass(lambda graph: rewrite(graph, [wrong]), gradients=False, max_nodes=4)
+
+def test_right():
+    check_pass(lambda graph: graph, gradients=False)
+
+def test_options():
+    assert (options().examples, options().seed) == (120, 3)
+"""
+REPLAYED = "x = InputValue(shape=(2,))\nz = {}(x)\nroot z\n"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "graphc.testing.plugin", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300).stdout
+
+
+def test_an_installed_package_brings_the_plugin() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {"graphc.testing.plugin": "graphc.testing.plugin"}
+    assert {re.split(r"\W", need)[0] for need in project["optional-dependencies"]["testing"]} == {
+        "hypothesis",
+        "pytest",
+    }
+
+
+def test_a_failing_graph_is_saved_and_replayed(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(PROJECT, "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    shown = run(tmp_path, "--graphc-examples", "120", "--graphc-seed", "3")
+    assert "1 failed, 2 passed" in shown
+    saved = re.search(r"graph that failed -+\n(\S+)\nreplay: pytest '(\S+)' --graphc-replay \1 --graphc-seed 3", shown)
+    assert saved and saved[2] == "test_mine.py::test_wrong"
+    text = Path(saved[1]).read_text("utf-8")
+    assert "Negate" in text and text.count("\n") <= 4
+    replayed = run(tmp_path, saved[2], "--graphc-replay", saved[1])
+    assert "1 failed" in replayed and "Negate(" in replayed
+    # mended by hand
+    Path(saved[1]).write_text(REPLAYED.format("Tanh"), "utf-8")
+    assert "1 passed" in run(tmp_path, saved[2], "--graphc-replay", saved[1])
