@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from graphc.backend import Environment
 from graphc.backends.reference import FLOAT64, gradients
 from graphc.ir import Graph, Node
+from graphc.ops.convolution import Convolution
 from graphc.ops.criteria import CosDistance, MatrixL2Reg, SquareError
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
+from graphc.ops.pooling import Pooling
 from graphc.ops.products import KhatriRaoProduct, Times, TransposeTimes
 from graphc.ops.reductions import ALL_AXES, REDUCTIONS, ReduceElements, SumElements
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
@@ -116,9 +119,41 @@ def cosine(d: Drawing) -> Pair:
     return CosDistance()(a, b), ElementTimes()(total(ElementTimes()(a, b)), Reciprocal()(ElementTimes()(*lengths)))
 
 
+def convolution(d: Drawing) -> Pair:
+    """Sums of shifted inputs, between zeros where pads are automatic."""
+    c = d.choices
+    size, kernel, dilation, automatic = c.integer(5, 7), c.integer(1, 3), c.integer(1, 2), c.flag()
+    x, w = d.source((size,), frames=True), d.source((kernel, 1), frames=False)
+    reach = (kernel - 1) * dilation
+    low, high = (reach // 2, reach - reach // 2) if automatic else (0, 0)
+    padded = RowStack()(*(d.constant((n,), 0.0) for n in [low] if n), x, *(d.constant((n,), 0.0) for n in [high] if n))
+    count = size + low + high - reach
+    weights = [Slice(j, j + 1)(Reshape((kernel,))(w)) for j in range(kernel)]
+    terms = [ElementTimes()(Slice(j * dilation, j * dilation + count)(padded), v) for j, v in enumerate(weights)]
+    op = Convolution((kernel,), (1,), auto_padding=(automatic,), dilation=(dilation,))
+    return op(w, x), reduce(Plus(), terms)
+
+
+def strides(d: Drawing) -> Pair:
+    """Windows of one element, a stride apart, as many as begin inside; what is left over is shared by both ends."""
+    size, stride = d.choices.integer(2, 7), d.choices.integer(1, 3)
+    x = d.source((size,), frames=True)
+    count = -(-size // stride)
+    first = (size - 1 - (count - 1) * stride) // 2
+    chosen = [Slice(first + i * stride, first + i * stride + 1)(x) for i in range(count)]
+    return Pooling("max", (1,), (stride,))(x), RowStack()(*chosen)
+
+
+def mean_of_equals(d: Drawing) -> Pair:
+    """What lies outside takes no part in a mean."""
+    size, kernel = d.choices.integer(3, 6), d.choices.integer(1, 3)
+    return Pooling("average", (kernel,))(d.constant((size,), 2.0)), d.constant((size,), 2.0)
+
+
 IDENTITIES: list[Callable[[Drawing], Pair]] = [
     *(mean_of_axis, mean_of_all, axis_by_exchange, softmax, log_softmax, sigmoid, second_of_a_stack),
     *(repetition, transposed_product, product_of_a_vector, all_products, diagonal, square_error, norm, cosine),
+    *(convolution, strides, mean_of_equals),
 ]
 
 
