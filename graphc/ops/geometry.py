@@ -113,7 +113,9 @@ class Windows:
 
 
 def expand(values: Sequence[Any], count: int, rest: Sequence[Any]) -> tuple[Any, ...]:
-    """``values``, the last one repeated up to ``count`` entries, then ``rest`` from there on."""
+    """``values``, the last one repeated up to ``count`` entries, then ``rest`` from there on; all of it for none."""
+    if not values:
+        return tuple(rest)
     own = (*values, *(values[-1],) * (count - len(values)))[: len(rest)]
     return (*own, *rest[len(own) :])
 

@@ -36,6 +36,12 @@ FOUND = {
     "digits of another script": (targets.script, "{ x = Fail (Format (1, '\u0663')) }", "GC0313"),
     "a device for a parameter": (targets.script, "{ x = ParameterTensor {3, initFromFilePath='/dev/zero'} }", None),
     "a file name with a zero byte": (targets.script, "{ x = BS.Network.Load (Chr (0)) }", None),
+    "no strides": (
+        targets.network_text,
+        "x = InputValue(shape=(6, 6, 2))\n"
+        'p = Pooling(x, poolKind="max", kernelDims=(2, 2), stride=()) : float32[3 x 3 x 2 x *]',
+        None,
+    ),
     "signs": (targets.script, "{ x = Input {3} ; a = " + "-" * 20_000 + "1 ; b = Input {a + 1 - a} }", None),
     "calls that double": (
         targets.script,
