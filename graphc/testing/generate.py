@@ -33,11 +33,11 @@ def graph_of(drawing: Drawing, most: int, operators: Sequence[type[Op]] | None =
 def _next_operator(choices: Choices, operators: Sequence[type[Op]] | None) -> type[Op]:
     if operators is not None:
         return choices.one_of(operators)
-    return choices.one_of(_rewritten() if choices.flag() else tuple(recipes()))
+    return choices.one_of(rewritten() if choices.flag() else tuple(recipes()))
 
 
 @cache
-def _rewritten() -> tuple[type[Op], ...]:
+def rewritten() -> tuple[type[Op], ...]:
     """Operators that some pass has a rule for: they come up as often as all others together."""
     return tuple(dict.fromkeys(cls for each in RULES for cls in each.ops if cls in RECIPES))
 

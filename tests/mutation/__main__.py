@@ -30,13 +30,13 @@ assert hypothesis and jax
 ROOT = Path(__file__).parents[2]
 PARTS = ("graphc", "backends", "grammar", "models", "tests", "pyproject.toml")
 
-# What is run against each fault in turn, what finds most in the least time first: laws and properties of graphs, the
-# tables and recorded values that stand beside them, and lowerings, which take most of the time, on fewer examples.
+# What is run against each fault in turn, what finds most in the least time first: laws and properties of graphs, then
+# lowerings, on fewer examples because they take most of the time. Tables and recorded values stand beside properties.
 SUITES = (
     ("laws", ("tests/testing/test_identities.py", "tests/testing/test_operator_laws.py")),
     ("passes", ("tests/passes/test_pass_properties.py",)),
-    ("tables", ("tests/ops", "tests/passes/test_pass_fixtures.py", "tests/backends/test_reference.py")),
     ("lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")),
+    ("tables", ("tests/ops", "tests/passes/test_pass_fixtures.py", "tests/backends/test_reference.py")),
 )
 _LIMIT = 900
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
 from graphc.passes.pipeline import PASSES, optimise
 from graphc.testing.equivalence import check_pass
+from graphc.testing.generate import rewritten
 from graphc.testing.strategies import graphs
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +37,12 @@ def test_print_then_parse_gives_the_same_graph(graph: Graph) -> None:
 @given(graphs(), st.sampled_from((*PASSES, optimise)))
 def test_passes_keep_their_laws(graph: Graph, transform) -> None:  # pyright: ignore[reportMissingParameterType]
     check_pass(transform, graph)
+
+
+@settings(QUICK, max_examples=300)
+@given(graphs(max_nodes=6, operators=rewritten()), st.sampled_from((*PASSES, optimise)))
+def test_operators_with_rules_meet_each_other(graph: Graph, transform) -> None:  # pyright: ignore[reportMissingParameterType]
+    check_pass(transform, graph, gradients=False)
 
 
 @settings(QUICK, max_examples=10)

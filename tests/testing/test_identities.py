@@ -21,6 +21,7 @@ from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDim
 from graphc.ops.softmax import LogSoftmax, Softmax
 from graphc.ops.sources import InputValue
 from graphc.ops.unary import Exp, Log, Negate, Reciprocal, Sigmoid, Sqrt
+from graphc.ops.unpooling import MaxUnpooling
 from graphc.testing import Style, random_feeds, random_parameters
 from graphc.testing.choices import Seeded
 from graphc.testing.drawing import Drawing
@@ -183,3 +184,10 @@ def test_padding_is_neutral_in_reductions_of_all_frames(kind: str, sign: int) ->
     padded = np.concatenate([real, [[9.0, -9.0], [np.nan, 0.0]]])
     expected = run({}, {"x": real}, Environment()).outputs["z"]
     np.testing.assert_allclose(run({}, {"x": padded}, Environment(2)).outputs["z"], expected, rtol=1e-12)
+
+
+def test_of_windows_that_share_a_maximum_the_last_is_unpooled() -> None:
+    u, x = (InputValue(name, (3,))() for name in "ux")
+    run = FLOAT64.function(Graph({"z": MaxUnpooling((3,))(u, x)}))
+    feeds = {"u": np.array([[7.0, 8.0, 9.0]]), "x": np.array([[1.0, 5.0, 2.0]])}
+    np.testing.assert_array_equal(run({}, feeds, Environment()).outputs["z"], [[0.0, 9.0, 0.0]])
