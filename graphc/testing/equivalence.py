@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Parameters, load
-from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
+from graphc.ir import Graph, Op, equal_graphs, format_graph, parse_graph, verify
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import LearnableParameter
 from graphc.testing.counterexample import blamed_on
@@ -46,8 +46,11 @@ def check_pass(
     *,
     gradients: bool = True,
     max_nodes: int = 12,
+    operators: Sequence[type[Op]] | None = None,
 ) -> None:
     """Fail unless the pass keeps every law of passes: on ``graph``, or on random ones of up to ``max_nodes`` operators.
+
+    Naming the ``operators`` that it looks at makes its patterns come up often.
 
     The result verifies, computes what the graph computed (`assert_equivalent`), has the same parameters, can be written
     as text, and the pass finds nothing to do in it. A counter-example is made small before it is shown.
@@ -61,7 +64,7 @@ def check_pass(
     def check(graph: Graph) -> None:
         checked(transform, graph, gradients=gradients)
 
-    for_all(graphs(max_nodes), check, count=examples(_GRAPHS))
+    for_all(graphs(max_nodes, operators=operators), check, count=examples(_GRAPHS))
 
 
 def checked(transform: Callable[[Graph], Graph], graph: Graph, *, gradients: bool = True) -> Graph:

@@ -45,6 +45,9 @@ from graphc.testing.drawing import Drawing, divisors
 from graphc.testing.recipes_windows import convolution, image_pooling, legacy_convolution, roi_pooling, unpooling
 from graphc.testing.recipes_windows import pooling as pooled
 
+# families that look along a sequence: drawings have frames only, no sequences of them yet
+_ACROSS_FRAMES = ("sequences", "delays", "recurrence")
+
 Make = Callable[[Drawing, type[Op]], Node]
 
 
@@ -84,7 +87,8 @@ def recipes(family: str | None = None) -> dict[type[Op], Recipe]:
 
 def evaluable() -> Iterator[type[Op]]:
     """Every registered operator whose value is defined: those that need an entry."""
-    return (cls for cls in dict.fromkeys(REGISTRY.values()) if cls.evaluate is not Op.evaluate)
+    classes = dict.fromkeys(REGISTRY.values())
+    return (cls for cls in classes if cls.evaluate is not Op.evaluate and cls.family not in _ACROSS_FRAMES)
 
 
 def unary_operator(d: Drawing, cls: type[Op]) -> Node:
