@@ -17,6 +17,8 @@ from graphc.ir import Frames
 
 # shapes for which a step is compiled; more of them waste less on padding and cost more compilations
 MOST_SHAPES = 8
+# share of all work that is worth one compilation less
+_NEXT_TO_NOTHING = 0.01
 
 # the room of a minibatch on every dynamic axis
 Shape = tuple[Room, ...]
@@ -49,10 +51,10 @@ class Batches:
         sequences = self.minibatches[number].sequences
         samples: dict[str, npt.NDArray[np.int32]] = {}
         frames: dict[str, Frames] = {}
-        for (axis, stream), room in zip(self.axes.items(), self.shape(number), strict=True):
+        for (axis, stream), room, regular in zip(self.axes.items(), self.shape(number), self._is_regular, strict=True):
             lengths = stream.lengths[sequences]
             samples[axis] = _samples(stream.sequence_offsets[sequences], lengths, room.frames)
-            frames[axis] = layout(lengths, room)
+            frames[axis] = layout(lengths, room, may_be_regular=regular)
         return Batch(samples, frames)
 
     def shape(self, number: int) -> Shape:
@@ -82,12 +84,17 @@ class Batches:
 
 
 def _merged(sizes: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """``sizes`` (shapes, axes, 4) with those joined that cost least together, until few enough are left."""
-    while len(sizes) > MOST_SHAPES:
+    """``sizes`` (shapes, axes, 4) with those joined that cost least together, until few enough are left.
+
+    And further, as long as it costs next to nothing.
+    """
+    while len(sizes) > 1:
         cost = _costs(sizes)
         joined = _costs(np.maximum(sizes[:, None], sizes[None]))
         loss = joined * (counts[:, None] + counts) - (cost * counts)[:, None] - cost * counts
         np.fill_diagonal(loss, np.iinfo(loss.dtype).max)
+        if len(sizes) <= MOST_SHAPES and loss.min() > _NEXT_TO_NOTHING * (cost * counts).sum():
+            break
         one, other = sorted(int(i) for i in np.unravel_index(int(loss.argmin()), loss.shape))
         sizes[one], counts[one] = np.maximum(sizes[one], sizes[other]), counts[one] + counts[other]
         sizes, counts = np.delete(sizes, other, 0), np.delete(counts, other)

@@ -44,8 +44,12 @@ def pack(lengths: Ints, time: int) -> list[list[int]]:
     return lanes
 
 
-def layout(lengths: Ints, room: Room | None = None) -> Frames:
-    """The axis of sequences of these lengths, with padding up to ``room``."""
+def layout(lengths: Ints, room: Room | None = None, *, may_be_regular: bool = True) -> Frames:
+    """The axis of sequences of these lengths, with padding up to ``room``.
+
+    Sequences of one length that fill the room need neither mask nor tables, so a program for them is another one:
+    without ``may_be_regular`` they are like any others, and minibatches that now and then happen to be so share theirs.
+    """
     lengths = np.asarray(lengths, np.int32)
     room = room or Room.for_lengths(lengths)
     count, total = int(lengths.sum()), len(lengths)
@@ -56,17 +60,19 @@ def layout(lengths: Ints, room: Room | None = None) -> Frames:
     positions[:count] = np.arange(count, dtype=np.int32) - np.repeat(starts, lengths)
     first, size = np.zeros((2, room.sequences), np.int32)
     first[:total], size[:total] = starts, lengths
-    lanes = _lanes(lengths, starts, count, room)
+    lanes = _lanes(lengths, starts, room, may_be_regular and _is_regular(lengths, room))
     sequences = Sequences(ids, positions, first, size, np.int32(total), room.time, lanes)
-    if count == room.frames:
+    if lanes.is_regular:
         return Frames(np.int32(count), None, sequences)
     return Frames(np.int32(count), (np.arange(room.frames) < count).astype(np.float32), sequences)
 
 
-def _lanes(lengths: Ints, starts: Ints, count: int, room: Room) -> Lanes:
-    regular = (
-        len(lengths) == room.sequences == room.lanes and bool((lengths == room.time).all()) and count == room.frames
-    )
+def _is_regular(lengths: Ints, room: Room) -> bool:
+    fills = len(lengths) == room.sequences == room.lanes and int(lengths.sum()) == room.frames
+    return fills and bool((lengths == room.time).all())
+
+
+def _lanes(lengths: Ints, starts: Ints, room: Room, is_regular: bool) -> Lanes:
     frames = np.zeros((room.time, room.lanes), np.int32)
     places = np.zeros(room.frames, np.int32)
     for lane, members in enumerate(pack(lengths, room.time)):
@@ -76,4 +82,4 @@ def _lanes(lengths: Ints, starts: Ints, count: int, room: Room) -> Lanes:
             frames[t : t + length, lane] = np.arange(start, start + length)
             places[start : start + length] = np.arange(t, t + length) * room.lanes + lane
             t += length
-    return Lanes(frames, places, regular)
+    return Lanes(frames, places, is_regular)
