@@ -142,10 +142,9 @@ def _require_one_axis(component: tuple[NetworkNode, ...]) -> None:
     for node in component:
         assert node.type is not None and first.type is not None
         if node.type.axis != first.type.axis:
-            message = (
-                f"a recurrence leaves its dynamic axis: {explain.title(first)} is {first.type}, {node.type} follows"
-            )
-            labels = tuple(Label(f"{explain.title(n)} is {n.type}", n.span) for n in (first, node))
+            types = [f"{explain.title(n)} is {n.type}" for n in (first, node)]
+            message = f"a recurrence leaves its dynamic axis: {', '.join(types)}"
+            labels = tuple(Label(text, n.span) for text, n in zip(types, (first, node), strict=True))
             hint = "what a loop computes must have the frames that its delays look at"
             raise DiagnosticError(Diagnostic("GC0408", message, node.span, labels, hint))
 
