@@ -68,6 +68,7 @@ class CrossEntropyWithSoftmax(Criterion):
     names: ClassVar = ("CrossEntropyWithSoftmax",)
     operands: ClassVar = ("labels", "z")
     takes_sparse: ClassVar = frozenset({0})
+    gradient_differs: ClassVar = {1: "it takes the labels of every frame to sum to 1"}
 
     def evaluate(self, c: Context, labels: Any, z: Any) -> Any:
         labels, z = _vectors(c, labels, z)
@@ -160,6 +161,7 @@ class Logistic(Criterion):
     operands: ClassVar = ("labels", "p", "weights")
     arity: ClassVar = (2, 3)
     no_gradient: ClassVar = frozenset({0, 2})
+    gradient_differs: ClassVar = {1: "weights are not divided by their mean, as the value does"}
 
     def check(self, *types: TensorType) -> None:
         super().check(*types)

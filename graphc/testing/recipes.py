@@ -56,7 +56,8 @@ class Recipe:
     """``make`` applies the operator to operands of the drawing; ``domains`` tells of operands, by index, their numbers.
 
     ``frames_are_independent``: frames in another order give the same results in this order. ``infers_from_less``: what
-    is inferred while dimensions are unknown stays when they are known.
+    is inferred while dimensions are unknown stays when they are known. ``differs_outside``: operands of
+    `Op.gradient_differs` whose gradient is the derivative on numbers of these domains all the same.
 
     For your own operator: ``RECIPES[MyOperator] = Recipe(unary_operator)``.
     """
@@ -65,6 +66,7 @@ class Recipe:
     domains: Mapping[int, Domain] = field(default_factory=lambda: MappingProxyType({}))
     frames_are_independent: bool = True
     infers_from_less: bool = True
+    differs_outside: frozenset[int] = frozenset()
 
 
 def wish_of(operand: Node, readers: list[Node]) -> tuple[Domain, Node] | None:
@@ -362,10 +364,14 @@ RECIPES: dict[type[Op], Recipe] = {
     shaping.RowRepeat: Recipe(repetition),
     legacy_reshape.LegacyReshape: Recipe(legacy_reshaping),
     regions.Crop: Recipe(cropping),
-    criteria.CrossEntropyWithSoftmax: Recipe(criterion, {0: domains.distribution}),
+    criteria.CrossEntropyWithSoftmax: Recipe(criterion, {0: domains.distribution}, differs_outside=frozenset({1})),
     criteria.ClassificationError: Recipe(with_rank, {0: domains.distribution, 2: domains.rank}),
     criteria.CrossEntropy: Recipe(criterion, {0: domains.distribution, 1: PROBABILITY}),
-    criteria.Logistic: Recipe(with_weights, {0: domains.whole(2), 1: PROBABILITY, 2: domains.neutral_weights}),
+    criteria.Logistic: Recipe(
+        with_weights,
+        {0: domains.whole(2), 1: PROBABILITY, 2: domains.neutral_weights},
+        differs_outside=frozenset({1}),
+    ),
     **dict.fromkeys((criteria.SquareError, criteria.CosDistance), Recipe(criterion)),
     **dict.fromkeys((criteria.MatrixL1Reg, criteria.MatrixL2Reg), Recipe(unary_operator)),
     word_criteria.ClassBasedCrossEntropyWithSoftmax: Recipe(word_classes, {0: domains.words}),
