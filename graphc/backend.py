@@ -16,7 +16,7 @@ from graphc.ir import Frames, Graph, RandomStream
 # Parameter values by name, arrays in the layout of graphc.ir.layout.
 Parameters = Mapping[str, Any]
 # Input values by name: dense ``(frames, dN, …, d1)``; onehot ``(frames,)`` indices; sparse a pair
-# ``(indices, values)``, each ``(frames, capacity)``, unused places holding value 0.
+# ``(indices, values)``, each ``(frames, capacity)``. An index outside the sample is no entry; values are finite there.
 Feeds = Mapping[str, Any]
 
 
@@ -39,12 +39,15 @@ class Environment:
 class Results:
     """``outputs``: value of each root by name; ``updates``: new value of each parameter that is state, by name.
 
-    ``frames`` are the dynamic axes that the step has met, by name.
+    ``frames`` are the dynamic axes that the step has met, by name. ``touched``: parameter of which the gradient is
+    asked for by column → for each product that reads it the indices and values, ``(frames, capacity)``, of its other
+    operand.
     """
 
     outputs: Mapping[str, Any]
     updates: Mapping[str, Any] = field(default_factory=dict)
     frames: Mapping[str, Frames] = field(default_factory=dict)
+    touched: Mapping[str, Any] = field(default_factory=dict)
 
 
 Function = Callable[[Parameters, Feeds, Environment], Results]

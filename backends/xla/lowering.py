@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.backends.xla.arithmetic import rounded, widened
-from graphc.backends.xla.values import Kept, Value, to_channels_last
+from graphc.backends.xla.values import Columns, Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
 from graphc.ir.arithmetic import Arithmetic
@@ -25,7 +25,7 @@ from graphc.ops.sources import InputValue, LearnableParameter
 
 # Both belong to graphc.backend, which knows nothing of JAX.
 jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames"], [])
-jax.tree_util.register_dataclass(Results, ["outputs", "updates", "frames"], [])
+jax.tree_util.register_dataclass(Results, ["outputs", "updates", "frames", "touched"], [])
 
 ArrayLowering = Callable[..., Any]
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -124,12 +124,16 @@ class Step:
         self.arithmetic: Arithmetic = arithmetic
         self.axes = _axes(graph, feeds, environment)
         self.values: dict[Node, Value] = {}
+        by_column = {name: p for name, p in parameters.items() if isinstance(p, Columns)}
+        self.tapped = {node: p.taps[i : i + 1] for p in by_column.values() for i, node in enumerate(p.products)}
 
     def results(self) -> Results:
         self.run()
         outputs = {name: widened(self.values[node].dense) for name, node in self.graph.roots.items()}
         updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
-        return Results(outputs, updates, self.axes)
+        by_column = ((name, p) for name, p in self.parameters.items() if isinstance(p, Columns))
+        touched = {name: tuple(self.entries(node) for node in p.products) for name, p in by_column}
+        return Results(outputs, updates, self.axes, touched)
 
     def run(self) -> None:
         for node in self.graph.nodes:
@@ -146,6 +150,18 @@ class Step:
                 self.values.update(self.split(self.splits[node]))
             case _:
                 self.values[node] = self.value(node)
+        for tap in self.tapped.get(node, ()):
+            y = self.values[node].array
+            self.values[node] = Value(node.type, y + tap.astype(y.dtype))
+
+    def entries(self, product: Node) -> tuple[Any, Any]:
+        """Indices and values of the right operand; those of padding are outside, so that they touch nothing."""
+        symbols, frames = self.values[product.inputs[1]], self.context(product).frames
+        is_onehot = symbols.type.storage is Storage.ONEHOT
+        indices, values = (symbols.array[:, None], None) if is_onehot else symbols.array
+        if frames is not None and frames.mask is not None:
+            indices = jnp.where(frames.mask[:, None] != 0, indices, symbols.type.size)
+        return indices, values
 
     def value(self, node: Node) -> Value:
         match node.op:
@@ -153,6 +169,9 @@ class Step:
                 return Value(node.type, self.fed(name, node))
             case LearnableParameter(name=name) if isinstance(kept := self.parameters.get(name), Kept):
                 return Value(node.type, kept=kept)
+            case LearnableParameter(name=name) if isinstance(columns := self.parameters.get(name), Columns):
+                array = jax.lax.stop_gradient(jnp.asarray(columns.array, node.type.element.value))
+                return Value(node.type, array.reshape(array_shape(node.type)))
             case LearnableParameter():
                 return Value(node.type, self.parameter(node))
         with jax.named_scope(node.op.names[0]):

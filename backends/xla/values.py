@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from graphc.ir import Storage, TensorType
+from graphc.ir import Node, Storage, TensorType
 from graphc.ir.layout import array_shape
 
 
@@ -22,6 +22,22 @@ class Kept:
 
 
 jax.tree_util.register_dataclass(Kept, ["array"], ["axes"])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A parameter whose gradient is wanted column by column, from the gradients of the products that choose them.
+
+    ``taps`` are zeros that are added to these ``products``, one for each; none yet to learn which shapes they must
+    have. The parameter itself gets no gradient.
+    """
+
+    array: Any
+    products: tuple[Node, ...]
+    taps: tuple[Any, ...] = ()
+
+
+jax.tree_util.register_dataclass(Columns, ["array", "taps"], ["products"])
 
 
 class Value:
@@ -106,5 +122,5 @@ def densify(x: Any, type: TensorType) -> Any:
         indices, values = x
         rows = jnp.arange(indices.shape[0])[:, None]
         flat = jnp.zeros((indices.shape[0], type.size), dtype)
-        flat = flat.at[rows, indices].add(values.astype(dtype), mode="drop")
+        flat = flat.at[rows, indices].add(values.astype(dtype), mode="drop", wrap_negative_indices=False)
     return flat.reshape(array_shape(type, flat.shape[0]))

@@ -11,7 +11,7 @@ from graphc.backends.xla import gradients, lowering, options, program
 from graphc.backends.xla.device import resolve
 from graphc.backends.xla.random import CounterStream, epoch_word
 from graphc.backends.xla.storage import kept_axes
-from graphc.backends.xla.values import Kept
+from graphc.backends.xla.values import Columns, Kept
 
 
 class XlaBackend:
@@ -28,6 +28,7 @@ class XlaBackend:
     stream = CounterStream
     kept_axes = staticmethod(kept_axes)
     kept = Kept
+    columns = Columns
     epoch_word = staticmethod(epoch_word)
     export = staticmethod(program.export)
     lowered_text = staticmethod(program.lowered_text)

@@ -37,6 +37,11 @@ class Data:
     axes: dict[str, Stream]
     _shapes: dict[tuple[int, int], tuple[Shape, ...]] = field(default_factory=dict)
 
+    @property
+    def stored_sparsely(self) -> frozenset[str]:
+        """Inputs whose stream has ``format = "sparse"``."""
+        return frozenset(name for name, column in self.columns.items() if isinstance(column, SparseColumn))
+
     def plan(
         self, graph: Graph, epoch: int, minibatch_size: int, epoch_size: int = 0
     ) -> tuple[Minibatches, list[Minibatch]]:

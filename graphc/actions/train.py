@@ -35,6 +35,7 @@ from graphc.ir.arithmetic import LARGEST_HALF
 from graphc.network.lower import to_graph
 from graphc.network.network import Network, NetworkNode, topological
 from graphc.network.text import format_network
+from graphc.ops.columns import column_sparse
 from graphc.ops.normalization import BatchNormalization
 from graphc.ops.sources import LearnableParameter
 from graphc.passes.pipeline import optimise
@@ -144,7 +145,8 @@ def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, e
 
 def _step(training: Training, data: Data) -> TrainingStep:
     sgd, network = training.command.sgd, training.network
-    graph = optimise(to_graph(network, training.roots, storages=data.storages))
+    built = to_graph(network, training.roots, storages=data.storages)
+    graph, criterion = optimise(built), built.select([training.criterion])
     with placing(training.context.device_place):
         return TrainingStep(
             graph,
@@ -155,6 +157,7 @@ def _step(training: Training, data: Data) -> TrainingStep:
             device=training.context.device,
             node_streams=_node_streams(training),
             arithmetic=training.context.arithmetic,
+            column_sparse=column_sparse(criterion, data.stored_sparsely),
         )
 
 

@@ -22,6 +22,9 @@ class Engine(Backend, Protocol):
     # marks a parameter whose array has its axes in that order, as `numpy.transpose` takes it
     kept: Callable[[Any, tuple[int, ...]], Any]
 
+    # marks a parameter whose gradient is wanted by column: array, products that read it, and the zeros added to these
+    columns: Callable[..., Any]
+
     def function(self, graph: Graph, *, training: bool = False, arithmetic: Arithmetic = "full") -> Function: ...
 
     def kept_axes(self, graph: Graph) -> Mapping[str, tuple[int, ...]]:

@@ -53,13 +53,13 @@ def _column(node: Node, column: Column) -> Any:
 
 
 def padded(column: SparseColumn) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
-    """Indices and values as ``(samples, capacity)``; places that are not used hold index 0 with value 0."""
+    """Indices and values as ``(samples, capacity)``; places that are not used hold an index outside."""
     entries = np.diff(column.offsets)
     most = int(entries.max(initial=1))
     capacity = -(-most // _CAPACITY_STEP) * _CAPACITY_STEP
     rows = np.repeat(np.arange(column.samples), entries)
     places = np.arange(len(column.indices)) - np.repeat(column.offsets[:-1], entries)
-    indices = np.zeros((column.samples, capacity), np.int32)
+    indices = np.full((column.samples, capacity), column.dim, np.int32)
     values = np.zeros((column.samples, capacity), column.values.dtype)
     indices[rows, places] = column.indices
     values[rows, places] = column.values

@@ -74,6 +74,34 @@ class Learner:
                 step = np.full_like(w, _RMSPROP_FIRST_STEP)
                 return {"squares": zeros, "sign": zeros.copy(), "step": step, "updates": zero}
 
+    def is_by_column(self, regularise: float) -> bool:
+        """Whether a column-sparse parameter changes by `update_columns`: other rules change columns of gradient 0 too.
+
+        CNTK has FSAdaGrad and RmsProp for whole gradients only, and L2 makes every gradient whole.
+        """
+        return self.rule in ("None", "AdaGrad") and self.l2 * regularise == 0
+
+    def update_columns(
+        self, xp: Any, w: Any, g: Any, state: Mapping[str, Any], rates: Rates, multiplier: float, touched: Any
+    ) -> tuple[Any, State]:
+        """New values and state of the columns of a column-sparse parameter that a minibatch touched; no others change.
+
+        Rows of the arrays are columns, ``touched`` is 1 for those that are there, and others are all 0. The filter of
+        momentum rests while a column is not touched, and has the gradient without the learning rate.
+        """
+        g = self._clipped(xp, g, rates.samples)
+        rate, m = rates.learning_rate * multiplier, rates.momentum
+        if self.rule == "AdaGrad":
+            squares = state["squares"] + g * g
+            scale = 1 / xp.sqrt(squares + _ADAGRAD_FLOOR)
+            if self.norm_with_average_multiplier:
+                elements = xp.maximum(touched.sum(), 1) * w.shape[1]
+                rate = rate * elements / (scale * touched[:, None]).sum()
+            return w - rate * scale * g, {"squares": squares}
+        smoothed = m * state["smoothed_gradient"] + (1 - m) * g
+        step = m * smoothed + (1 - m) * g if self.nesterov else smoothed
+        return w - rate * step, {"smoothed_gradient": smoothed}
+
     def update(
         self,
         xp: Any,
@@ -96,12 +124,16 @@ class Learner:
         rate = rates.learning_rate * multiplier
         rule = {"None": self._plain, "AdaGrad": self._adagrad, "FSAdaGrad": self._fsadagrad, "RmsProp": self._rmsprop}
         step, state = rule[self.rule](xp, g, state, rate, rates)
-        w = w - step if noise is None else w - step + noise
+        return self.moved(xp, w - step, rates, multiplier, regularise, noise), state
+
+    def moved(self, xp: Any, w: Any, rates: Rates, multiplier: float, regularise: float, noise: Any | None) -> Any:
+        """A parameter after what comes behind its rule: noise and the soft threshold of L1."""
+        w = w if noise is None else w + noise
         if self.l1 * regularise > 0:
-            # the soft threshold, sign(w)·max(|w| − t, 0), without its sign function
-            threshold = rate * (self.l1 * regularise) * rates.samples
+            # sign(w)·max(|w| − t, 0), without its sign function
+            threshold = rates.learning_rate * multiplier * (self.l1 * regularise) * rates.samples
             w = xp.maximum(w - threshold, 0) + xp.minimum(w + threshold, 0)
-        return w, state
+        return w
 
     def _clipped(self, xp: Any, g: Any, samples: Any) -> Any:
         if math.isinf(self.clipping_threshold):

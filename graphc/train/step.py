@@ -12,11 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from graphc.backend import Environment
+from graphc.backend import Environment, Results
 from graphc.data.batches import Batch
 from graphc.ir import Graph, RandomStream, topological
 from graphc.ir.arithmetic import Arithmetic
+from graphc.ir.layout import array_shape
+from graphc.ops.columns import products_by_column
 from graphc.ops.sources import LearnableParameter
+from graphc.train.columns import ColumnGradient
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.learner import Learner, Rates
@@ -96,7 +99,8 @@ class TrainingStep:
     ``metrics`` are further roots whose sums are kept. ``exempt`` are parameters without L1 and L2.
     ``minibatches_per_dispatch`` changes speed, never values; none: as measured for this kind of graph. Masks come from
     ``node_streams``, or where there are none, from the backend's own generator. In ``half`` arithmetic, which overflows
-    easily, the totals know which nodes did.
+    easily, the totals know which nodes did. ``column_sparse`` are parameters of which, where the rule allows it, a
+    minibatch changes no columns but those that it touches (graphc.ops.columns).
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class TrainingStep:
         minibatches_per_dispatch: int | None = None,
         node_streams: NodeStreams | None = None,
         arithmetic: Arithmetic = "full",
+        column_sparse: Collection[str] = (),
     ) -> None:
         self.engine = engine()
         self.criterion = criterion
@@ -125,6 +130,14 @@ class TrainingStep:
         seen = replace(self.graph, roots={**self.graph.roots, **{n: self.graph.names[n] for n in self.watched}})
         self.function = self.engine.function(seen, training=True, arithmetic=arithmetic)
         self.kept_axes = {n: a for n, a in self.engine.kept_axes(self.graph).items() if n in self.trained}
+        products = products_by_column(self.graph.select([criterion]))
+        self.by_column = {n: p for n, p in products.items() if n in column_sparse and self._is_by_column(n)}
+
+    def _is_by_column(self, name: str) -> bool:
+        return name in self.trained and self.learner.is_by_column(self._regularise(name))
+
+    def _regularise(self, name: str) -> float:
+        return 0.0 if name in self.exempt else 1.0
 
     @cached_property
     def parameters(self) -> dict[str, LearnableParameter]:
@@ -294,19 +307,40 @@ class TrainingStep:
         random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
         environment = replace(environment, settings=tables["settings"], random=random)
 
-        def loss(trained: Parameters) -> tuple[Any, tuple[Any, Any, Mapping[str, Any]]]:
-            kept = {n: self.engine.kept(trained[n], axes) for n, axes in self.kept_axes.items()}
-            results = self.function({**fixed, **carry.running, **trained, **kept}, feeds, environment)
-            totals = root_totals(self.graph, self.roots, results)
-            finite = [jnp.isfinite(totals), *(jnp.isfinite(results.outputs[n]).all()[None] for n in self.watched)]
-            return totals[0], (totals, jnp.concatenate(finite), results.updates)
+        def results(dense: Parameters, taps: Mapping[str, Any]) -> Results:
+            kept = {n: self.engine.kept(dense[n], axes) for n, axes in self.kept_axes.items()}
+            columns = {n: self.engine.columns(carry.trained[n], p, taps.get(n, ())) for n, p in self.by_column.items()}
+            return self.function({**fixed, **carry.running, **dense, **kept, **columns}, feeds, environment)
 
-        gradients, (totals, finite, running) = jax.grad(loss, has_aux=True)(carry.trained)
+        def loss(wrt: tuple[Parameters, Mapping[str, Any]]) -> tuple[Any, tuple[Any, Any, Any, Any]]:
+            found = results(*wrt)
+            totals = root_totals(self.graph, self.roots, found)
+            finite = [jnp.isfinite(totals), *(jnp.isfinite(found.outputs[n]).all()[None] for n in self.watched)]
+            return totals[0], (totals, jnp.concatenate(finite), found.updates, found.touched)
+
+        dense = {n: w for n, w in carry.trained.items() if n not in self.by_column}
+        taps = self._taps(jax.eval_shape(results, dense, {}).touched, carry) if self.by_column else {}
+        (gradients, of_taps), (totals, finite, running, touched) = jax.grad(loss, has_aux=True)((dense, taps))
+        gradients |= {n: self._by_column(n, touched[n], of_taps[n]) for n in self.by_column}
         noise = self._noise(tables, at)
         trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]), noise)
         bad = jnp.where(finite, NEVER, at)
         tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
         return _Carry(trained, dict(running), learner), tally
+
+    def _taps(self, touched: Mapping[str, Any], carry: _Carry) -> dict[str, tuple[Any, ...]]:
+        """The zeros that are added to the products of each parameter, shaped as their results."""
+        found = {}
+        for name, entries in touched.items():
+            dtype, products = carry.trained[name].dtype, self.by_column[name]
+            frames = [indices.shape[0] for indices, _ in entries]
+            shapes = [array_shape(product.type, n) for product, n in zip(products, frames, strict=True)]
+            found[name] = tuple(jnp.zeros(shape, dtype) for shape in shapes)
+        return found
+
+    def _by_column(self, name: str, entries: Any, of_taps: Any) -> ColumnGradient:
+        number = self.by_column[name][0].inputs[1].type.size
+        return ColumnGradient.of(entries, of_taps, number)
 
     def _random(self, key: Any) -> RandomStream:
         return self.engine.stream(key) if self.node_streams is None else HostStream(key, self.node_streams, self.dtype)
@@ -334,18 +368,17 @@ class TrainingStep:
         trained: Parameters = {}
         learner: dict[str, Any] = {}
         for name, w in carry.trained.items():
-            multiplier = self.parameters[name].learning_rate_multiplier
-            regularise = 0.0 if name in self.exempt else 1.0
-            trained[name], learner[name] = self.learner.update(
-                jnp,
-                w,
-                gradients[name],
-                carry.learner[name],
-                rates,
-                multiplier,
-                regularise,
-                None if noise is None else noise(name, w),
-            )
+            multiplier, regularise = self.parameters[name].learning_rate_multiplier, self._regularise(name)
+            state, g = carry.learner[name], gradients[name]
+            added = None if noise is None else noise(name, w)
+            if isinstance(g, ColumnGradient):
+                taken = {key: g.take(value) for key, value in state.items()}
+                rows, taken = self.learner.update_columns(jnp, g.take(w), g.rows, taken, rates, multiplier, g.touched)
+                learner[name] = {key: g.put(state[key], value) for key, value in taken.items()}
+                trained[name] = self.learner.moved(jnp, g.put(w, rows), rates, multiplier, regularise, added)
+            else:
+                update = self.learner.update(jnp, w, g, state, rates, multiplier, regularise, added)
+                trained[name], learner[name] = update
         return trained, learner
 
 
