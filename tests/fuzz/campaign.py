@@ -16,7 +16,10 @@ from typing import Any
 from tests.fuzz.kinds import KINDS, input_of
 from tests.fuzz.watch import MEMORY, Fault, Observation, limit_address_space, observe
 
-_FORK = multiprocessing.get_context("fork")
+# Workers are forked from a clean process that has loaded what all share. From this one they would take over its memory,
+# for which they would be blamed, and its threads, for whose locks they could wait for ever.
+_FORK = multiprocessing.get_context("forkserver")
+_FORK.set_forkserver_preload(["tests.fuzz.warm"])
 # Silence of a worker for so long: it hangs where Python cannot interrupt it, and is ended.
 _SILENCE = 400.0
 # A worker whose memory has grown over this through many inputs is replaced before it would be to blame.
@@ -48,8 +51,6 @@ def campaign(kind: str, seed: int, numbers: range, jobs: int = 1) -> Tally:
     """The outcome of the inputs with these numbers."""
     tally = Tally()
     started = time.monotonic()
-    # made before the fork: all workers share the library, the parsers' tables and the corpus
-    input_of(kind, seed, 0)
     workers = [_Worker(kind, seed, numbers[job::jobs]) for job in range(jobs)]
     while any(worker.is_busy for worker in workers):
         for worker in workers:
