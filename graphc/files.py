@@ -37,6 +37,15 @@ def _bounded(path: Path) -> bytes:
     return data
 
 
+def data_path(name: str) -> Path:
+    """The path that a configuration means: written for Windows, it is tried with ``/`` where there is no such file."""
+    path = Path(name)
+    if "\\" in name and not path.exists():
+        other = Path(name.replace("\\", "/"))
+        return other if other.exists() else path
+    return path
+
+
 def read_data_bytes(path: Path) -> bytes:
     """The bytes of a file of any size; raises `OSError`, also for a device, which may have no end."""
     if path.is_char_device():

@@ -21,7 +21,7 @@ from graphc.actions.text_output import Place, TextOutput
 from graphc.config.commands import WriteCommand
 from graphc.data.minibatches import Minibatch
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, placing
-from graphc.files import atomic_writer, read_data_bytes, why
+from graphc.files import atomic_writer, data_path, read_data_bytes, why
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
@@ -158,7 +158,7 @@ class _Outputs:
         if not format.label_mapping_file or format.type == "real":
             return []
         try:
-            return read_data_bytes(Path(format.label_mapping_file)).decode().splitlines()
+            return read_data_bytes(data_path(format.label_mapping_file)).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             place = format.spans.get("labelMappingFile")
             reason = why(error) if isinstance(error, OSError) else "not a text file"

@@ -17,6 +17,7 @@ from graphc.data.streams import WantedInput, match_streams
 from graphc.data.text_format import TextOptions
 from graphc.data.text_rows import TextInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, suggest
+from graphc.files import data_path
 
 _DEFAULT_WINDOW = 4 << 30  # bytes on disk that shuffling mixes
 
@@ -69,7 +70,7 @@ def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput], *, seed
 
 def _existing(settings: ReaderSettings) -> Path:
     """The data file, with a helpful complaint where there is none."""
-    path = Path(settings.file)
+    path = data_path(settings.file)
     if path.exists():
         return path
     folder = path.parent

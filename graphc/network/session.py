@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from graphc.files import read_data_bytes
+from graphc.files import data_path, read_data_bytes
 from graphc.ir import ElementType
 from graphc.network.network import Network
 from graphc.network.saved import read_model_text
@@ -15,7 +15,7 @@ from graphc.network.text import format_network
 
 def read_parameter_file(path: str) -> str:
     """Text of a matrix file; raises `OSError` or `UnicodeDecodeError`."""
-    return read_data_bytes(Path(path)).decode()
+    return read_data_bytes(data_path(path)).decode()
 
 
 @dataclass
