@@ -18,6 +18,8 @@ def frames_of(c: Context, axis: DynamicAxis | None) -> Frames:
 
 def sequences_of(c: Context, axis: DynamicAxis | None, total: int) -> Sequences:
     """The sequences of an axis of ``total`` frames, padding included."""
+    if c.frames is None and (axis is None or axis.name not in c.axes):
+        return single_frames(c.xp, Frames(total), total)  # nothing says otherwise: all frames are real
     frames = frames_of(c, axis)
     return frames.sequences or single_frames(c.xp, frames, total)
 

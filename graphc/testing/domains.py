@@ -47,6 +47,14 @@ def distribution(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
     return np.where(is_even, hot, share)
 
 
+def tokens(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
+    """Labels of `ForwardBackward`: 2 at a token that begins in the frame, 1 at one that goes on."""
+    flat = u.reshape((len(u), -1))
+    hot = (np.arange(flat.shape[1]) == flat.argmax(axis=1)[:, None]).reshape(u.shape)
+    is_third = (np.arange(len(u)) % 3 == 2).reshape((-1, *(1,) * (u.ndim - 1)))
+    return np.where(is_third, hot, 2.0 * hot)
+
+
 def neutral_weights(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
     """Weights whose total over the elements of the reader's first operand is the number of frames."""
     positive = u + 0.125

@@ -31,6 +31,7 @@ from graphc.ops import (
     statistics,
     tables,
     tracing,
+    transcription,
     unary,
     word_criteria,
 )
@@ -42,6 +43,7 @@ from graphc.ops.unpooling import MaxUnpooling
 from graphc.testing import domains
 from graphc.testing.domains import POSITIVE, PROBABILITY, Domain
 from graphc.testing.drawing import Drawing, divisors
+from graphc.testing.recipes_transcription import edit_distance, forward_backward
 from graphc.testing.recipes_windows import convolution, image_pooling, legacy_convolution, roi_pooling, unpooling
 from graphc.testing.recipes_windows import pooling as pooled
 
@@ -378,6 +380,9 @@ RECIPES: dict[type[Op], Recipe] = {
     word_criteria.CosDistanceWithNegativeSamples: Recipe(negative_samples, frames_are_independent=False),
     word_criteria.DummyCriterion: Recipe(given_gradient),
     **dict.fromkeys((ranking.LambdaRank, ranking.NDCG1Eval), Recipe(ranked, _RANKING, False)),
+    transcription.LabelsToGraph: Recipe(with_frames),
+    transcription.ForwardBackward: Recipe(forward_backward, {0: domains.tokens}),
+    transcription.EditDistanceError: Recipe(edit_distance, frames_are_independent=False),
     sampling.RandomSampleInclusionFrequency: Recipe(sampled, {0: POSITIVE}),
     statistics.PerDimMeanVarNormalization: Recipe(normalized_by_statistics, _SCALING),
     statistics.PerDimMeanVarDeNormalization: Recipe(normalized_by_statistics, _SCALING),

@@ -105,7 +105,10 @@ def test_a_network_alone_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("expression", "found"),
     [
-        ("EditDistanceError (x, LinearLayer {3} (x))", "error[GC0802]: EditDistanceError is not computed yet"),
+        (
+            "Plus (LinearLayer {3} (x), new ComputationNode [ operation = 'EpochAccumulator' ; inputs = x ])",
+            "error[GC0802]: EpochAccumulator is not computed yet",
+        ),
     ],
 )
 def test_what_cannot_run_is_named_once_with_its_line(

@@ -1,0 +1,187 @@
+"""Stacks of recurrent layers in one operator, with their weights in one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
+from graphc.ops.frames import sequences_of
+from graphc.ops.grids import Grid, unrolled
+from graphc.ops.rules import result_type
+
+# gates of a cell, by the author's name of it
+RECURRENT_GATES = {"lstm": 4, "gru": 3, "rnnReLU": 1, "rnnTanh": 1}
+
+
+@op
+class OptimizedRNNStack(Op):
+    """Recurrent layers, one on top of the other, as cuDNN defines them; all states start at 0.
+
+    ``recurrentOp`` is lstm, gru, rnnReLU or rnnTanh. With ``bidirectional`` every layer also runs backwards, and the
+    next one sees both. ``axis`` -1 runs over the frames of vectors, 2 over the second axis of each sample. The weights
+    are one matrix with ``hiddenDims`` rows: for every layer and direction the input matrices of all gates, then the
+    recurrent ones; behind those of all layers, for every layer and direction, two vectors of biases.
+
+    Example: ``OptimizedRNNStack ([3 x 28], [2 x *], hiddenDims=3) = [3 x *]``
+    Example: ``OptimizedRNNStack ([1 x 5] 1 2 9 0.5 0, [2 x *] 3 4, hiddenDims=1, recurrentOp=rnnReLU) = [1 x *] 11.5``
+    """
+
+    names: ClassVar = ("OptimizedRNNStack", "RNN")
+    family: ClassVar = "sequences"
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("weights", "x")
+
+    hidden_dims: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    recurrent_op: str = "lstm"
+    axis: int = -1
+
+    def infer(self, weights: TensorType, x: TensorType) -> TensorType:
+        self._require_attributes()
+        if x.is_complete and x.rank != (1 if self.axis < 0 else 2):
+            expected = "vectors" if self.axis < 0 else "matrices"
+            raise ShapeError(f"x is {x}, expected {expected} for axis={self.axis}", 1)
+        found = result_type((self._directions * self.hidden_dims, *x.shape[1:]), weights, x)
+        needed = self._weight_shape(x)
+        if needed and weights.is_complete and weights.dims != needed:
+            wanted = weights.with_shape(needed)
+            raise ShapeError(f"the weights are {weights}, {self.num_layers} layers on {x} need {wanted}", 0, 1)
+        return found
+
+    def check(self, weights: TensorType, x: TensorType) -> None:
+        if x.axis is None:
+            raise ShapeError(f"operand 2 is {x}: only values that depend on an input have frames", 1)
+        if weights.axis is not None:
+            raise ShapeError(f"the weights are {weights}, but must be the same for all frames", 0)
+
+    def offers(self, weights: TensorType, x: TensorType) -> list[tuple[int, tuple[int, ...]]]:
+        needed = self._weight_shape(x)
+        return [(0, needed)] if needed and not weights.is_complete else []
+
+    def evaluate(self, c: Context, weights: Any, x: Any) -> Any:
+        return self.value(c, weights, x, one_direction)
+
+    def value(self, c: Context, weights: Any, x: Any, run: Direction) -> Any:
+        """The states of the last layer; ``run`` computes those of a layer in one direction."""
+        xp = c.xp
+        if self.axis == 2:
+            # every frame is a sequence, all of one length
+            return self._layers(xp, weights, x.swapaxes(0, 1), None, run).swapaxes(0, 1)
+        grid = Grid.of(xp, sequences_of(c, c.operands[1].axis, x.shape[0]))
+        return grid.back(xp, self._layers(xp, weights, grid.laid(xp, x), grid.inside(xp)[..., None], run))
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        steps = types[1].dims[1] if self.axis == 2 else 1
+        return Cost(2.0 * types[0].size * steps, super().cost(result, *types).bytes)
+
+    def _layers(self, xp: Any, weights: Any, rows: Any, inside: Any, run: Direction) -> Any:
+        parts = list(self._parts(weights.reshape(-1), rows.shape[-1]))
+        for layer in range(self.num_layers):
+            of_layer = parts[layer * self._directions : (layer + 1) * self._directions]
+            found = [
+                run(xp, self, rows @ part.matrix.T + part.bias, part, inside, backward=number == 1)
+                for number, part in enumerate(of_layer)
+            ]
+            rows = xp.concatenate(found, axis=-1)
+        return rows
+
+    def _parts(self, numbers: Any, inputs: int) -> Iterator[Part]:
+        """The weights of each direction of each layer, from the elements in the order of memory."""
+        rows, columns = RECURRENT_GATES[self.recurrent_op] * self.hidden_dims, self.hidden_dims
+        layers = range(self.num_layers * self._directions)
+        bias = numbers.size - 2 * rows * len(layers)
+        at = 0
+        for layer in layers:
+            width = inputs if layer < self._directions else self._directions * columns
+            end = at + rows * (width + columns)
+            matrix = numbers[at : at + rows * width].reshape(rows, width)
+            recurrent = numbers[at + rows * width : end].reshape(rows, columns)
+            first, second = numbers[bias : bias + rows], numbers[bias + rows : bias + 2 * rows]
+            yield Part(matrix, recurrent, first, second)
+            at, bias = end, bias + 2 * rows
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def _require_attributes(self) -> None:
+        if self.recurrent_op not in RECURRENT_GATES:
+            raise ShapeError(f"recurrentOp is {self.recurrent_op!r}, expected one of {', '.join(RECURRENT_GATES)}")
+        if self.hidden_dims < 1 or self.num_layers < 1:
+            raise ShapeError(f"hiddenDims is {self.hidden_dims} and numLayers {self.num_layers}, both must be positive")
+        if self.axis not in (-1, 2):
+            raise ShapeError(f"axis is {self.axis}, expected -1 or 2")
+
+    def _weight_shape(self, x: TensorType) -> tuple[int, int] | None:
+        """Dimensions of the weights; none while the input's are not known."""
+        if not x.shape or x.shape[0] is None:
+            return None
+        gates, directions = RECURRENT_GATES[self.recurrent_op], self._directions
+        above = directions * self.hidden_dims
+        sizes = x.shape[0] + self.hidden_dims + 2 + (self.num_layers - 1) * (above + self.hidden_dims + 2)
+        return self.hidden_dims, directions * gates * sizes
+
+
+@dataclass(frozen=True)
+class Part:
+    """Weights of a layer in one direction, all gates below each other: of the input, and of the state before."""
+
+    matrix: Any
+    recurrent: Any
+    bias: Any
+    recurrent_bias: Any
+
+
+class Direction(Protocol):
+    """Runs a layer in one direction over ``gates``, ``(time, lanes, gates)``: its states, ``(time, lanes, hidden)``.
+
+    Where ``inside`` is not true there is no frame, and the state is 0; none where there is one everywhere.
+    """
+
+    def __call__(
+        self, xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: Any, *, backward: bool
+    ) -> Any: ...
+
+
+def one_direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: Any, *, backward: bool) -> Any:
+    """A layer in one direction, written out step by step."""
+
+    def step(state: Any, row: Any) -> Any:
+        state = cell(xp, op.recurrent_op, row[0], state[0] @ part.recurrent.T + part.recurrent_bias, state)
+        state = state if inside is None else entered(xp, row[1], state)
+        return state, state[0]
+
+    rows = (gates,) if inside is None else (gates, inside)
+    return unrolled(xp)(step, start(xp, op, gates), rows, reverse=backward)[1]
+
+
+def start(xp: Any, op: OptimizedRNNStack, gates: Any) -> tuple[Any, ...]:
+    """The state before the first frame: what the layer shows and, of an lstm, what it hides."""
+    nothing = xp.zeros((gates.shape[1], op.hidden_dims), gates.dtype)
+    return (nothing,) * (2 if op.recurrent_op == "lstm" else 1)
+
+
+def entered(xp: Any, inside: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The state where there is a frame, 0 elsewhere, so that a lane starts afresh behind a gap."""
+    return tuple(xp.where(inside, part, xp.zeros((), part.dtype)) for part in state)
+
+
+def cell(xp: Any, kind: str, gates: Any, product: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The next state from what the input and what the state before give to the gates."""
+    if kind in ("rnnReLU", "rnnTanh"):
+        total = gates + product
+        return (xp.tanh(total) if kind == "rnnTanh" else xp.maximum(total, xp.zeros((), total.dtype)),)
+    if kind == "gru":
+        (r, z, new), (of_r, of_z, of_new) = xp.split(gates, 3, axis=-1), xp.split(product, 3, axis=-1)
+        r, z = _sigmoid(xp, r + of_r), _sigmoid(xp, z + of_z)
+        return ((1 - z) * xp.tanh(new + r * of_new) + z * state[0],)
+    i, f, new, o = xp.split(gates + product, 4, axis=-1)
+    hidden = _sigmoid(xp, f) * state[1] + _sigmoid(xp, i) * xp.tanh(new)
+    return _sigmoid(xp, o) * xp.tanh(hidden), hidden
+
+
+def _sigmoid(xp: Any, x: Any) -> Any:
+    return 0.5 * xp.tanh(0.5 * x) + 0.5
