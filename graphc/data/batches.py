@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +32,27 @@ class Batch:
     frames: Mapping[str, Frames]
 
 
+@dataclass(frozen=True, slots=True)
+class FrameUse:
+    """How much of what minibatches compute is real: frames of all axes among those of arrays and of lanes.
+
+    ``shapes`` are those that the minibatches have.
+    """
+
+    real: int
+    frames: int
+    places: int
+    shapes: frozenset[Shape]
+
+    @property
+    def of_frames(self) -> float:
+        return self.real / max(self.frames, 1)
+
+    @property
+    def of_lanes(self) -> float:
+        return self.real / max(self.places, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Batches:
     """The minibatches of an epoch; each is laid out when it is asked for.
@@ -43,6 +64,7 @@ class Batches:
     minibatches: Sequence[Minibatch]
     axes: Mapping[str, Stream]
     shapes: tuple[Shape, ...] = ()
+    _chosen: dict[int, Shape] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.minibatches)
@@ -58,13 +80,35 @@ class Batches:
         return Batch(samples, frames)
 
     def shape(self, number: int) -> Shape:
-        lengths = self._lengths(number)
+        if number not in self._chosen:
+            self._chosen[number] = self._fitting(self._lengths(number))
+        return self._chosen[number]
+
+    def use(self) -> FrameUse:
+        """Of all minibatches together."""
+        shapes = [self.shape(number) for number in range(len(self))]
+        rooms = [room for shape in shapes for room in shape]
+        real = sum(int(each.sum()) for number in range(len(self)) for each in self._lengths(number))
+        places = sum(room.time * room.lanes for room in rooms)
+        return FrameUse(real, sum(room.frames for room in rooms), places, frozenset(shapes))
+
+    def _fitting(self, lengths: Sequence[npt.NDArray[np.integer]]) -> Shape:
         return next((s for s in self.shapes if _holds(s, lengths)), None) or self._own_shape(lengths)
 
     def _own_shape(self, lengths: Sequence[npt.NDArray[np.integer]]) -> Shape:
         """Where all sequences have one length there is nothing to round, to pad, or to look up in tables."""
         rules = (Room.for_lengths if regular else _rounded for regular in self._is_regular)
-        return tuple(rule(each) for rule, each in zip(rules, lengths, strict=True))
+        rooms = [rule(each) for rule, each in zip(rules, lengths, strict=True)]
+        # one frame of each sequence, chosen on one axis, meets data of one frame a sequence on another
+        slots = max(room.sequences for room in rooms)
+        return tuple(
+            Room(slots, slots, 1, slots) if single else replace(room, sequences=slots)
+            for room, single in zip(rooms, self._is_single, strict=True)
+        )
+
+    @cached_property
+    def _is_single(self) -> list[bool]:
+        return [bool((stream.lengths == 1).all()) for stream in self.axes.values()]
 
     @cached_property
     def _is_regular(self) -> list[bool]:
