@@ -23,6 +23,8 @@ class RunOptions:
 
     device: str | int | None = None
     generator: str | None = None
+    # look at every number of the data before it is used
+    check_data: bool = False
 
 
 @dataclass

@@ -10,6 +10,8 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from graphc.actions.context import RunContext
+from graphc.actions.data_check import check_numbers
 from graphc.actions.networks import inputs_below, wanted_inputs
 from graphc.config.reader import ReaderSettings
 from graphc.data.batches import Batches, Shape
@@ -74,10 +76,12 @@ class Data:
         return np.arange(ends[-1]) + np.repeat(starts - ends + minibatch.lengths, minibatch.lengths)
 
 
-def open_data(settings: ReaderSettings, network: Network, roots: Sequence[str], seed: int) -> Data:
+def open_data(settings: ReaderSettings, network: Network, roots: Sequence[str], context: RunContext) -> Data:
     """The data for the inputs below the named nodes; raises `DiagnosticError`."""
     with placing(settings.spans.get("file", settings.span)):
-        reader = open_reader(settings, wanted_inputs(inputs_below(network, roots)), seed=seed)
+        reader = open_reader(settings, wanted_inputs(inputs_below(network, roots)), seed=context.seed)
+    if context.options.check_data:
+        check_numbers(reader, network, roots, settings)
     axes = _by_axis(reader, network)
     for streams in axes.values():
         _require_equal_lengths(streams, reader, settings)

@@ -32,7 +32,7 @@ def test(command: TestCommand, context: RunContext) -> None:
         hint = "list nodes in evaluationNodes or criterionNodes, or name them in evalNodeNames"
         raise DiagnosticError(Diagnostic("GC0415", "the network has no node to evaluate", place, hint=hint))
     require_scalars(network, names, place)
-    data = open_data(command.reader, network, names, context.seed)
+    data = open_data(command.reader, network, names, context)
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
     evaluator = Evaluator.of(network, names, data, context)

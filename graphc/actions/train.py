@@ -89,7 +89,7 @@ def train(command: TrainCommand, context: RunContext) -> None:
         return
     training = _prepared(command, context, files, finished)
     statistics = uncomputed_statistics(training.network, training.values)
-    data = open_data(command.reader, training.network, [*training.roots, *sources_of(statistics)], context.seed)
+    data = open_data(command.reader, training.network, [*training.roots, *sources_of(statistics)], context)
     context.warn(command.name, data.reader.warnings)
     step = _step(training, data)
     validation = _validation(training)
@@ -201,7 +201,7 @@ def _validation(training: Training) -> Evaluator | None:
     reader = training.command.cv_reader
     if reader is None:
         return None
-    data = open_data(reader, training.network, training.roots, training.context.seed)
+    data = open_data(reader, training.network, training.roots, training.context)
     training.context.warn(training.section, data.reader.warnings)
     return Evaluator.of(training.network, training.roots, data, training.context)
 

@@ -46,7 +46,7 @@ def write(command: WriteCommand, context: RunContext) -> None:
         raise DiagnosticError(
             Diagnostic("GC0501", f"{command.name} has no reader", command.span, hint="add reader = { … }")
         )
-    data = open_data(command.reader, network, names, context.seed)
+    data = open_data(command.reader, network, names, context)
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
     outputs = _Outputs(command, network, names, context.output)

@@ -35,6 +35,7 @@ def make_run_parser(name: str, description: str, examples: str) -> Parser:
     made.add_argument("--metrics", metavar="FILE.jsonl", help="write what happens, one JSON object a line")
     made.add_argument("--device", metavar="cpu|gpu|tpu|N", help="where to compute; beats deviceId")
     made.add_argument("--rng", choices=("jax", "cntk"), help="whose random numbers; beats randomGenerator")
+    made.add_argument("--check-data", action="store_true", help="look at every number of the data before it is used")
     return made
 
 
@@ -63,7 +64,7 @@ def execute(options: argparse.Namespace, *, plain: bool) -> int:
                 experiment,
                 faces,
                 output=sys.stdout,
-                options=RunOptions(options.device, options.rng),
+                options=RunOptions(options.device, options.rng, options.check_data),
                 arguments=arguments,
             )
         except KeyboardInterrupt:
