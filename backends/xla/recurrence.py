@@ -120,7 +120,9 @@ class _Loop:
         position = self.sequences.positions
         if self.region.backward:
             position = lengths_of_frames(jnp, self.sequences) - 1 - position
-        return _gathered(position, self.lanes)
+        # a gap begins afresh in every step: what would run on there could overflow, and 0 times infinity is a gradient
+        real = self.sequences.ids < self.sequences.starts.shape[0]
+        return jnp.where(_is_no_gap(self.lanes, real), _gathered(position, self.lanes), 0)
 
     def _random(self) -> Any:
         draws = any(node.op.family == "random" for node in self.body.nodes)

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 
 from graphc.backends.xla.lowering import full_precision
 
@@ -61,9 +62,8 @@ def scan(
         plan = _Plan.of(step, gradients, invariant, start, rows)
 
         def body(history: Any, row: Any) -> tuple[Any, Any]:
-            (history, outputs), applied, pull = _differentiated(step, gradients, invariant, history, row)
-            leaves = jax.tree.leaves(pull)
-            return history, (outputs, applied, [leaves[i] for i in plan.kept])
+            (history, outputs), applied, kept = plan.step(invariant, history, row)
+            return history, (outputs, applied, kept)
 
         _, (outputs, applied, kept) = jax.lax.scan(body, start, rows, reverse=reverse, unroll=unroll)
         return outputs, (_Static(plan), invariant, start, rows, applied, kept)
@@ -120,9 +120,12 @@ class _Plan:
     """Which values of a step its backward pass needs, and where it finds each: the leaves of its pullback.
 
     ``kept`` are those that the forward scan must keep. ``sources`` says for each leaf where it is: kept, invariant, in
-    the row, a constant, or the same as another.
+    the row, a constant, or the same as another. ``traced`` is the step with the leaves in front of its results: a
+    second trace might order them otherwise, as where one array is two of the invariant ones.
     """
 
+    traced: Any
+    results: Any
     tree: Any
     avals: Sequence[jax.ShapeDtypeStruct]
     kept: tuple[int, ...]
@@ -132,17 +135,19 @@ class _Plan:
     def of(step: Step, gradients: Gradients, invariant: Sequence[Any], start: Any, rows: Any) -> _Plan:
         tree: Any = None
         result: Any = None
+        results: Any = None
 
         def flat(invariant: Sequence[Any], history: Any, row: Any) -> Any:
-            nonlocal tree, result
-            found, _, pull = _differentiated(step, gradients, invariant, history, row)
+            nonlocal tree, result, results
+            found, applied, pull = _differentiated(step, gradients, invariant, history, row)
             leaves, tree = jax.tree.flatten(pull)
             result = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), found)
-            return leaves
+            values, results = jax.tree.flatten((found, applied))
+            return leaves, values
 
         row = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), rows)
         traced = jax.make_jaxpr(flat)(_abstract(invariant), _abstract(start), row)
-        leaves = traced.jaxpr.outvars
+        leaves = traced.jaxpr.outvars[: tree.num_leaves]
         avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in leaves]  # pyright: ignore
         needed = _read(lambda leaves, g: jax.tree.unflatten(tree, leaves)(g), avals, result)
         first_of_row = len(invariant) + len(jax.tree.leaves(start))
@@ -169,7 +174,13 @@ class _Plan:
                 seen[leaf] = len(kept)
                 sources.append(("kept", len(kept)))
                 kept.append(i)
-        return _Plan(tree, avals, tuple(kept), sources)
+        return _Plan(traced, results, tree, avals, tuple(kept), sources)
+
+    def step(self, invariant: Sequence[Any], history: Any, row: Any) -> tuple[Any, Any, list[Any]]:
+        """One step: (history, outputs), what the products were applied to, and the values to be kept."""
+        values = jaxpr_as_fun(self.traced)(*jax.tree.leaves((invariant, history, row)))
+        found, applied = jax.tree.unflatten(self.results, values[self.tree.num_leaves :])
+        return found, applied, [values[i] for i in self.kept]
 
     def pullback(self, invariant: Sequence[Any], row: Any, kept: Sequence[Any]) -> Callable[[Any], Any]:
         places: Mapping[str, Sequence[Any]] = {"invariant": invariant, "row": jax.tree.leaves(row), "kept": kept}

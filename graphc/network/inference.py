@@ -244,7 +244,7 @@ def _assumed(shape: Shape, op: Op) -> Shape:
 
 
 def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
-    """Whether a delay's unknown shape depends on no unknown one but through elementwise operations, on delays'."""
+    """Whether a delay's unknown shape depends on no unknown one but on delays': all sources below it are known."""
     if delay.type is None or delay.type.is_complete:
         return False
     waiting, seen = list(delay.inputs), {delay}
@@ -252,7 +252,7 @@ def _nothing_else_is_unknown(delay: NetworkNode) -> bool:
         node = waiting.pop()
         if node in seen or node.is_delay or (node.type is not None and node.type.is_complete):
             continue
-        if node.type is None or not node.op.aligned:
+        if node.type is None or not node.inputs:
             return False
         seen.add(node)
         waiting += node.inputs

@@ -37,6 +37,8 @@ y = Input{3, dynamicAxis='a'} ; s = PastValue (0, x, initialState=y)        -> s
 y = Input{3, dynamicAxis=a} ; a = DynamicAxis() ; w = Input{3, dynamicAxis=a} ; z = y + w   -> z [3 x a]
 h = Tanh (W*x + R*PastValue (0, h)) ; W = Parameter{6, 0} ; R = Parameter{6, 0}   -> R [6 x 6]
 n = BS.Constants.OnesLike (x) + PastValue (0, n, defaultHiddenActivation=0)   -> n [1 x *]
+n = Tanh (W * x + V * n1) ; n1 = PastValue (0, n) ; W = Parameter{1, 3} ; V = Parameter{1, 1}   -> n [1 x *]
+n = Tanh (Slice (0, 1, RowStack (PastValue (0, n) : x)))                    -> n [1 x *]
 W = ParameterTensor{(0:0)} ; z = OptimizedRNNStack (W, x, 4)                -> W [4 x 36]
 f = BS.Sequences.First (x) ; l = BS.Sequences.Last (x + x) ; z = f + l      -> z [3 x first(*)]
 z = BS.Sequences.First (BS.Sequences.Last (x))                             -> z [3 x first(*)]
@@ -76,7 +78,7 @@ z = PastValue (0, x, timeStep=0)                      -> timeStep is 0
 z = BatchNormalization (x, x1, x1, x1, x1) ; x1 = Tanh (n) ; n = Parameter{3, 1}   -> must be a parameter
 W = ParameterTensor{(3:3), init='glorotUniform', initFilterRank=2} ; z = W * x   -> do not fit rank 2
 s = Times (ParameterTensor{(2:4:0)}, PastValue (0, s), outputRank=2)   -> at most 12 are possible
-s = RowStack ((PastValue (0, s) : x))                 -> cannot be inferred
+s = RowStack ((PastValue (0, s) : x))                 -> the shape grows without end
 z = Splice ((x : x), axis=1000000000)                 -> values have at most 12 axes
 z = ConvolutionTransposeLayer{4, (3:3), 0} (i)        -> mapDims is 0
 z = Parameter{3000000000, 1}                          -> a dimension is 3e+09
