@@ -17,13 +17,23 @@ from graphc.ir import Graph, format_graph, parse_graph
 from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.fold import fold
+from graphc.passes.hoist import hoist
+from graphc.passes.pack import pack
 from graphc.passes.pipeline import PASSES, optimise
 from graphc.passes.prune import prune
+from graphc.passes.repeats import repeats
 from graphc.passes.simplify import simplify
+from graphc.passes.stacks import stacks
+from graphc.passes.trim import trim
 from graphc.testing.equivalence import checked
 
 TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
+    "trim": trim,
     "bodies": bodies,
+    "repeats": repeats,
+    "pack": pack,
+    "hoist": hoist,
+    "stacks": stacks,
     "canonicalise": canonicalise,
     "fold": fold,
     "simplify": simplify,
