@@ -33,6 +33,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # operator → function of (op, context, operands): arrays in the author's layout, or Values in and out
 _ARRAYS: dict[type[Op], ArrayLowering] = {}
 _VALUES: dict[type[Op], Callable[..., Value]] = {}
+# the same for results in onehot or sparse storage
+_SYMBOLS: dict[type[Op], Callable[..., Value]] = {}
 
 
 def lowers(*operators: type[Op]) -> Callable[[_F], _F]:
@@ -43,6 +45,11 @@ def lowers(*operators: type[Op]) -> Callable[[_F], _F]:
 def lowers_values(*operators: type[Op]) -> Callable[[_F], _F]:
     """Register ``f(op, c, *values) -> Value`` for operators that care in which form their operands come."""
     return lambda f: (_VALUES.update(dict.fromkeys(operators, f)), f)[1]
+
+
+def lowers_symbols(*operators: type[Op]) -> Callable[[_F], _F]:
+    """Register ``f(op, c, *values) -> Value`` for operators whose result is stored onehot or sparse."""
+    return lambda f: (_SYMBOLS.update(dict.fromkeys(operators, f)), f)[1]
 
 
 def full_precision() -> AbstractContextManager[Any]:
@@ -193,7 +200,8 @@ class Step:
         by side, not added up with zeros around them."""
         groups: dict[tuple[Node, int], list[Node]] = {}
         for node in self.graph.nodes:
-            if isinstance(node.op, Slice) and 0 <= node.op.begin < node.op.end:
+            is_dense = node.type.storage is Storage.DENSE
+            if is_dense and isinstance(node.op, Slice) and 0 <= node.op.begin < node.op.end:
                 groups.setdefault((node.inputs[0], node.op.axis), []).append(node)
         found = {}
         for (source, axis), nodes in groups.items():
@@ -267,6 +275,8 @@ def _frames(size: int, environment: Environment, dtype: str) -> Frames:
 def apply(op: Op, c: Context, *values: Value) -> Value:
     """Value of an operator: its own lowering if it has one, else `Op.evaluate` with jax.numpy."""
     values = tuple(_without_gradient(v) if i in op.no_gradient else v for i, v in enumerate(values))
+    if c.result.storage is not Storage.DENSE:
+        return _SYMBOLS[type(op)](op, c, *values)
     if (of_values := _VALUES.get(type(op))) is not None:
         return of_values(op, c, *values)
     if (of_arrays := _ARRAYS.get(type(op))) is not None:

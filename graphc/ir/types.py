@@ -30,8 +30,8 @@ class Storage(Enum):
     """How the samples of a value are stored."""
 
     DENSE = "dense"
-    ONEHOT = "onehot"  # one index a frame, its entry is 1
-    SPARSE = "sparse"  # index:value bags
+    ONEHOT = "onehot"  # one index a frame, its entry is 1; an index outside the sample is none, and all is 0
+    SPARSE = "sparse"  # a bag of index:value a frame
 
 
 @dataclass(frozen=True, slots=True)

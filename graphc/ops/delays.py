@@ -26,7 +26,8 @@ class Delay(Op):
 
     def infer(self, x: TensorType, initial: TensorType | None = None) -> TensorType:
         if initial is None:
-            return x.dense()
+            # symbols stay symbols where a frame outside the sequence is none
+            return x if self.default_hidden_activation == 0 else x.dense()
         # an initial state may come from other sequences: its last frames stand before the first
         return broadcast(x.with_axis(None), initial.with_axis(None)).with_axis(x.axis)
 

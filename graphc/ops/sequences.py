@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from graphc.ir import Context, DynamicAxis, Frames, Op, Sequences, ShapeError, TensorType, op
 from graphc.ops.frames import at, frames_of, lengths_of_frames, per_frame, sequences_of
-from graphc.ops.rules import is_one_frame, result_type
+from graphc.ops.rules import is_one_frame
 
 # CNTK's condition for the next whole number leaves room for this much rounding of a float32 sum
 _EPSILON = 2.0**-23
@@ -101,7 +101,7 @@ class GatherPacked(_Sequences):
 
     def infer(self, index: TensorType, x: TensorType) -> TensorType:
         shape = x.shape if x.axis is not None else (x.shape[:-1] or (1,))
-        return x.dense().with_shape(shape).with_axis(index.axis)
+        return x.with_shape(shape).with_axis(index.axis)
 
     def check(self, index: TensorType, x: TensorType) -> None:
         _require_index(index, 0)
@@ -128,7 +128,7 @@ class ScatterPacked(_Sequences):
     no_gradient: ClassVar = frozenset({0, 1})
 
     def infer(self, cond: TensorType, index: TensorType, y: TensorType) -> TensorType:
-        return y.dense().with_axis(cond.axis)
+        return y.with_axis(cond.axis)
 
     def check(self, cond: TensorType, index: TensorType, y: TensorType) -> None:
         _require_axis(cond, 0)
@@ -160,7 +160,7 @@ class ReconcileDynamicAxis(_Sequences):
     no_gradient: ClassVar = frozenset({1})
 
     def infer(self, x: TensorType, layout: TensorType) -> TensorType:
-        return x.dense().with_axis(layout.axis)
+        return x.with_axis(layout.axis)
 
     def check(self, x: TensorType, layout: TensorType) -> None:
         _require_axis(layout, 1)
@@ -187,7 +187,7 @@ class TimeReverse(_Sequences):
     operands: ClassVar = ("x",)
 
     def infer(self, x: TensorType) -> TensorType:
-        return x.dense()
+        return x
 
     def check(self, x: TensorType) -> None:
         _require_axis(x, 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from graphc.ir import Context, Cost, Dim, Op, Shape, ShapeError, TensorType, format_shape, op
+from graphc.ir import Context, Cost, Dim, Op, Shape, ShapeError, Storage, TensorType, format_shape, op
 from graphc.ir.layout import align, along, array_axis
 from graphc.ops.rules import broadcast, result_type
 
@@ -40,7 +42,7 @@ class Reshape(_Moving):
         begin, end = max(self.begin_axis - 1, 0), self.end_axis - 1 if self.end_axis > 0 else x.rank
         if x.is_complete and not begin <= end <= x.rank:
             raise ShapeError(f"axes {begin + 1} to {end} are outside {x}", 0)
-        return x.dense().with_shape((*x.shape[:begin], *self._replacement(x, x.shape[begin:end]), *x.shape[end:]))
+        return x.with_shape((*x.shape[:begin], *self._replacement(x, x.shape[begin:end]), *x.shape[end:]))
 
     def _replacement(self, x: TensorType, replaced: Shape) -> Shape:
         unknown = [d for d in self.dims if not d]
@@ -107,19 +109,20 @@ class Slice(_Moving):
             raise ShapeError(f"axis {self.axis} is outside {x}", 0)
         size = x.dim(self.axis)
         if size is None or self.axis > x.rank:
-            return x.dense()
-        start, stop = self._range(size)
+            return x
+        start, stop = self.bounds(size)
         if stop <= start:
             raise ShapeError(f"the slice of {x} is empty: it begins at {start} and ends before {stop}", 0)
         if not 0 <= start < stop <= size:
             what = "rows" if self.axis == 1 else f"elements of axis {self.axis},"
             raise ShapeError(f"{what} {start} to {stop - 1} are outside {x}", 0)
-        return x.dense().with_dim(self.axis, stop - start)
+        return x.with_dim(self.axis, stop - start)
 
     def evaluate(self, c: Context, x: Any) -> Any:
-        return x[along(self.axis, slice(*self._range(c.operands[0].dims[self.axis - 1])))]
+        return x[along(self.axis, slice(*self.bounds(c.operands[0].dims[self.axis - 1])))]
 
-    def _range(self, size: int) -> tuple[int, int]:
+    def bounds(self, size: int) -> tuple[int, int]:
+        """The first element and the one behind the last, of an axis of that size."""
         return (
             self.begin if self.begin >= 0 else size + self.begin,
             self.end if self.end > 0 else size + self.end,
@@ -148,7 +151,16 @@ class RowStack(_Moving):
         others = broadcast(*(_padded(t, rank).with_dim(self.axis, 1).with_axis(None) for t in types))
         sizes = [t.dim(self.axis) for t in types]
         total = None if None in sizes else sum(s for s in sizes if s is not None)
-        return result_type(others.with_dim(self.axis, total).shape, *types)
+        stacked = result_type(others.with_dim(self.axis, total).shape, *types)
+        return replace(stacked, storage=self._storage(stacked, types))
+
+    def _storage(self, result: TensorType, types: Sequence[TensorType]) -> Storage:
+        """Symbols stay symbols, unless one of the operands is dense or repeated."""
+        piece = result.with_dim(self.axis, 1)
+        whole = all(_padded(t.dense(), result.rank).with_dim(self.axis, 1) == piece for t in types)
+        if not whole or any(t.storage is Storage.DENSE for t in types):
+            return Storage.DENSE
+        return types[0].storage if len(types) == 1 else Storage.SPARSE
 
     def evaluate(self, c: Context, *xs: Any) -> Any:
         frames = next((x.shape[:1] for x, t in zip(xs, c.operands, strict=True) if t.axis is not None), ())
