@@ -110,6 +110,7 @@ CODES: dict[str, str] = {
     "GC0609": "dimension of a stream differs from that of the input",
     "GC0611": "a sequence of several samples in frame mode",
     "GC0612": "streams of different lengths in one sequence",
+    "GC0613": "sequences whose lengths turn out not to fit",
     "GC0614": "number in the data that is not finite",
     "GC0615": "label that is no probability",
     "GC0701": "parameter that cannot be initialised",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from graphc.actions.feeding import Data
 from graphc.config.learner import SGDSettings
+from graphc.data.batches import FrameUse, Shape
 from graphc.train.step import Epoch, TrainingStep
 
 
@@ -18,10 +19,21 @@ class Epochs:
     step: TrainingStep
     data: Data
     _ahead: dict[int, Epoch] = field(default_factory=dict, init=False)
+    _compiled: set[Shape] = field(default_factory=set, init=False)
 
     def take(self, epoch: int) -> Epoch:
         """The epoch, planned ahead or now."""
         return self._ahead.pop(epoch, None) or self._planned(epoch)
+
+    def use(self, epoch: Epoch) -> tuple[FrameUse, int] | None:
+        """Of an epoch of sequences how much of its work is real, and for how many shapes it was the first."""
+        batches = epoch.minibatches.batches
+        if batches is None:
+            return None
+        use = batches.use()
+        fresh = use.shapes - self._compiled
+        self._compiled |= fresh
+        return use, len(fresh)
 
     def plan_ahead(self, epoch: int) -> None:
         """Plan an epoch if there is one; worth it as long as the device has work to go on with."""

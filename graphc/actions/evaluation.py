@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
 from graphc.actions.context import RunContext
 from graphc.actions.events import Criterion
-from graphc.actions.feeding import Data
+from graphc.actions.feeding import Data, require_lengths
 from graphc.actions.parameters import completed
+from graphc.actions.progress import averaged
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, placing
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
@@ -35,15 +37,18 @@ class Evaluator:
     step: EvaluationStep
     data: Data
     columns: DeviceColumns
-    operations: Mapping[str, str]
+    network: Network
+
+    @cached_property
+    def operations(self) -> dict[str, str]:
+        return {name: self.network[name].operation for name in self.step.roots}
 
     @staticmethod
     def of(network: Network, roots: Sequence[str], data: Data, context: RunContext) -> Evaluator:
         graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
         with placing(context.device_place):
             step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic)
-        operations = {name: network[name].operation for name in roots}
-        return Evaluator(step, data, to_device(step.graph, data.columns, step.device), operations)
+        return Evaluator(step, data, to_device(step.graph, data.columns, step.device), network)
 
     def score(
         self,
@@ -56,17 +61,19 @@ class Evaluator:
         minibatches, _ = self.data.plan(self.step.graph, 0, minibatch_size, epoch_size)
         parameters = self.step.place(completed(values, self.step.graph))
         table = self.step.table(minibatches)
-        sums = dict.fromkeys(self.operations, 0.0)
+        sums, samples = dict.fromkeys(self.operations, 0.0), dict.fromkeys(self.operations, 0)
         ranges = [(0, len(minibatches))] if watch is None else watch.ranges(len(minibatches))
         for first, last in ranges:
-            part = self.step.totals(parameters, self.columns, table, range(first, last)).sums
-            sums = {name: sums[name] + part[name] for name in sums}
+            part = self.step.totals(parameters, self.columns, table, range(first, last))
+            require_lengths(part.failed, minibatches, self.data, self.network)
+            sums = {name: sums[name] + part.sums[name] for name in sums}
+            samples = {name: samples[name] + part.samples[name] for name in samples}
             if watch is not None:
-                watch.report(first, last, self._averages(part, int(minibatches.counts[first:last].sum())))
-        return self._averages(sums, int(minibatches.counts.sum())), len(minibatches)
+                watch.report(first, last, self._averages(part.sums, part.samples))
+        return self._averages(sums, samples), len(minibatches)
 
-    def _averages(self, sums: Mapping[str, float], samples: int) -> tuple[Criterion, ...]:
-        return tuple(Criterion(n, op, sums[n] / max(samples, 1), samples) for n, op in self.operations.items())
+    def _averages(self, sums: Mapping[str, float], samples: Mapping[str, int]) -> tuple[Criterion, ...]:
+        return tuple(averaged(name, operation, sums, samples) for name, operation in self.operations.items())
 
 
 def require_scalars(network: Network, names: Sequence[str], place: Span | None) -> None:

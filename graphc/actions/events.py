@@ -113,6 +113,8 @@ class EpochFinished:
     minibatches: int
     # rate of the epoch's training alone, without reading, compiling and saving
     samples_per_second: float = 0.0
+    # of sequences: what part of the frames, and of the places in lanes, was real; shapes, and those met first
+    layout: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

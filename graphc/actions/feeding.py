@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,19 @@ from graphc.data.batches import Batches, Shape
 from graphc.data.columns import Column, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch
 from graphc.data.reader import Reader, open_reader
-from graphc.diagnostics import Diagnostic, DiagnosticError, placing
-from graphc.ir import Graph, Storage
+from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, placing
+from graphc.ir import DynamicAxis, Graph, Storage
 from graphc.network.network import Network
+from graphc.ops.lengths import length_checks
+from graphc.ops.rules import is_one_frame
+from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked
 from graphc.ops.sources import InputValue
 from graphc.train.feeds import Minibatches, needs_sequences
+from graphc.train.totals import FailedCheck
 
-# enough to know which shapes an epoch has
+# enough to know which shapes epochs have: others are compiled when they come
 _MINIBATCHES_LOOKED_AT = 500
+_EPOCHS_LOOKED_AT = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +55,39 @@ class Data:
         """The minibatches of an epoch (from 0) for a graph, as samples for the device and as sequences for the log."""
         found = list(self.reader.minibatches(epoch, minibatch_size, epoch_size))
         if needs_sequences(graph):
+            self._require_single_frames(graph)
             batches = Batches(found, self.axes, self._best_shapes(minibatch_size, epoch_size))
             return Minibatches.of_sequences(batches), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         return replace(taken, columns=np.array([m.columns for m in found], np.int64)), found
 
+    def _require_single_frames(self, graph: Graph) -> None:
+        """What meets one frame of each sequence of another axis has one frame a sequence."""
+        for check in length_checks(graph):
+            axes = [axis for axis in (check.axis, check.wanted) if axis is not None]
+            others = [axis for axis in axes if not is_one_frame(DynamicAxis(axis))]
+            if len(others) != 1 or len(axes) != 2 or isinstance(check.node.op, ReconcileDynamicAxis | ScatterPacked):
+                continue
+            what = f"{check.node.op.names[0]} joins axes '{axes[0]}' and '{axes[1]}'"
+            stream = self.axes.get(others[0])
+            if stream is None:
+                message = f"{what}, and how many frames '{others[0]}' has only the run can know"
+                hint = "ReconcileDynamicAxis gives a value the axis of another"
+                raise RunError(Diagnostic("GC0613", message, check.node.span, hint=hint))
+            longer = np.flatnonzero(stream.lengths != 1)
+            if len(longer):
+                number = int(longer[0])
+                key, length = self.reader.dataset.keys[number], stream.lengths[number]
+                found = f"sequence {key} has {length} frames on '{others[0]}'"
+                message = f"{what}, of one frame a sequence, but {found}"
+                raise RunError(Diagnostic("GC0613", message, check.node.span))
+
     def _best_shapes(self, minibatch_size: int, epoch_size: int) -> tuple[Shape, ...]:
-        """Of the first epoch, whichever comes first in this run: so a resumed run has the same."""
+        """Of the first epochs, whichever comes first in this run: so a resumed run has the same."""
         key = minibatch_size, epoch_size
         if key not in self._shapes:
-            first = islice(self.reader.minibatches(0, *key), _MINIBATCHES_LOOKED_AT)
+            epochs = (self.reader.minibatches(epoch, *key) for epoch in range(_EPOCHS_LOOKED_AT))
+            first = islice(chain.from_iterable(epochs), _MINIBATCHES_LOOKED_AT)
             self._shapes[key] = Batches(list(first), self.axes).best_shapes
         return self._shapes[key]
 
@@ -118,3 +146,24 @@ def _require_equal_lengths(streams: Mapping[str, Stream], reader: Reader, settin
             )
             hint = f"give '{name}' a dynamic axis of its own: dynamicAxis = DynamicAxis()"
             raise DiagnosticError(Diagnostic("GC0612", message, settings.spans.get("file", settings.span), hint=hint))
+
+
+def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, data: Data, network: Network) -> None:
+    """Lengths that only the run knows agree, and no selection is empty; raises `RunError` with the sequence."""
+    if not failed:
+        return
+    first = min(failed, key=lambda each: each.minibatch)
+    check, key = first.check, ""
+    if minibatches.batches is not None:
+        sequence = minibatches.batches.minibatches[first.minibatch].sequences[first.sequence]
+        key = f" {data.reader.dataset.keys[sequence]}"
+    span = check.node.span
+    names = [node.name for node in network if span is not None and node.span == span]
+    what = names[-1] if names else check.node.op.names[0]
+    where = f"in sequence{key}, of minibatch {first.minibatch + 1}"
+    if check.wanted is None:
+        message = f"{what} selects no frame {where}"
+        raise RunError(Diagnostic("GC0613", message, span, hint="every sequence must keep at least one frame"))
+    frames = f"{first.found} frames on axis '{check.axis}' and {first.wanted} on '{check.wanted}'"
+    message = f"{what} joins sequences of different lengths: {frames} {where}"
+    raise RunError(Diagnostic("GC0613", message, span))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
@@ -120,6 +120,8 @@ def _lines(event: Event, trace_level: int, timestamping: bool, now: Callable[[],
             yield _progress(event)
         case EpochFinished():
             yield _epoch(event)
+            if event.layout and trace_level > 0:
+                yield _layout(event.layout)
         case ModelSaved(_, path) if trace_level > 0:
             yield f"SGD: Saving checkpoint model '{path}'"
         case NothingToDo(_, path):
@@ -227,6 +229,12 @@ def _epoch(event: EpochFinished) -> str:
         f"{head}[Training] {criteria}totalSamplesSeen = {event.total_samples}; "
         f"learningRatePerSample = {event.learning_rate:.8g}; epochTime={event.seconds:.6g}s"
     )
+
+
+def _layout(layout: Mapping[str, float]) -> str:
+    frames, lanes = layout["usefulFrames"], layout["usefulLanes"]
+    counts = f"{layout['shapes']} shapes, {layout['newShapes']} of them new"
+    return f"Sequences: {frames:.1%} of frames and {lanes:.1%} of lanes are real, in {counts}."
 
 
 def _final(criteria: Sequence[Criterion]) -> str:

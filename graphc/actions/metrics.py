@@ -52,6 +52,7 @@ def _entries(event: Event) -> Iterator[dict[str, Any]]:
             }
             if event.samples_per_second:
                 metrics["samplesPerSecond"] = event.samples_per_second
+            metrics |= event.layout
             yield _entry(event, "epoch", _samples(event.criteria), metrics) | {
                 "minibatch": event.minibatches,
                 "epoch": event.epoch,

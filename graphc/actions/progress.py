@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from graphc.actions.events import Criterion, MinibatchesDone, Observer
 from graphc.config.learner import SGDSettings
+from graphc.train.totals import Totals
 
 
 def report_ranges(total: int, period: int, each_of_first: int) -> list[tuple[int, int]]:
@@ -42,22 +43,25 @@ class Progress:
         self._epoch = epoch
         self._is_sized = bool(sgd.epoch_size) or not is_first
         self._sums = dict.fromkeys(operations, 0.0)
+        self._samples = dict.fromkeys(operations, 0)
         self._since = time.perf_counter()
         self._rates: list[tuple[int, float]] = []
 
     @property
     def samples(self) -> int:
-        return int(self._counts.sum())
+        """Those that the criterion has counted so far."""
+        return next(iter(self._samples.values()))
 
     def reports(self) -> list[tuple[int, int]]:
         """Ranges of minibatches after each of which somebody wants to know how it goes."""
         sgd = self._sgd
         return report_ranges(len(self._counts), sgd.num_mbs_to_show_result, sgd.first_mbs_to_show_result)
 
-    def report(self, first: int, last: int, sums: Mapping[str, float]) -> None:
+    def report(self, first: int, last: int, totals: Totals) -> None:
         now = time.perf_counter()
-        samples = int(self._counts[first:last].sum())
-        criteria = self._criteria({n: sums[n] - self._sums[n] for n in sums}, samples)
+        sums = {n: totals.sums[n] - self._sums[n] for n in self._operations}
+        criteria = self._criteria(sums, {n: totals.samples[n] - self._samples[n] for n in self._operations})
+        samples = criteria[0].samples
         period = self._sgd.num_mbs_to_show_result
         due = bool(period) and last % period == 0
         self._observer.handle(
@@ -77,15 +81,19 @@ class Progress:
             )
         )
         self._rates.append((samples, now - self._since))
-        self._sums, self._since = dict(sums), now
+        self._sums, self._samples, self._since = dict(totals.sums), dict(totals.samples), now
 
     def averages(self) -> tuple[Criterion, ...]:
-        return self._criteria(self._sums, self.samples)
+        return self._criteria(self._sums, self._samples)
 
     def samples_per_second(self) -> float:
         """Of the epoch without its first report, in which programs are compiled, unless that is all there is."""
         rates = self._rates[1:] or self._rates
         return sum(n for n, _ in rates) / max(sum(s for _, s in rates), 1e-9)
 
-    def _criteria(self, sums: Mapping[str, float], samples: int) -> tuple[Criterion, ...]:
-        return tuple(Criterion(n, op, sums[n] / max(samples, 1), samples) for n, op in self._operations.items())
+    def _criteria(self, sums: Mapping[str, float], samples: Mapping[str, int]) -> tuple[Criterion, ...]:
+        return tuple(averaged(name, op, sums, samples) for name, op in self._operations.items())
+
+
+def averaged(name: str, operation: str, sums: Mapping[str, float], samples: Mapping[str, int]) -> Criterion:
+    return Criterion(name, operation, sums[name] / max(samples[name], 1), samples[name])

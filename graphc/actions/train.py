@@ -20,7 +20,7 @@ from graphc.actions.events import (
     Noted,
     NothingToDo,
 )
-from graphc.actions.feeding import Data, open_data
+from graphc.actions.feeding import Data, open_data, require_lengths
 from graphc.actions.loading import first_values
 from graphc.actions.model_files import ModelFiles
 from graphc.actions.networks import criterion_of, evaluations_of, network_from_text
@@ -43,7 +43,7 @@ from graphc.train.checkpoint import Checkpoint, load_checkpoint, load_model, sav
 from graphc.train.feeds import DeviceColumns, to_device
 from graphc.train.learner import Learner
 from graphc.train.node_streams import NodeStreams
-from graphc.train.step import TrainingState, TrainingStep
+from graphc.train.step import Epoch, TrainingState, TrainingStep
 from graphc.train.totals import Totals
 
 # started beyond a report before it is read: enough to keep a device busy meanwhile, too few to delay the report
@@ -264,7 +264,7 @@ def _run_epoch(
     sgd = training.command.sgd
     started = time.perf_counter()
     planned = epochs.take(epoch)
-    minibatches = planned.minibatches
+    minibatches, data = planned.minibatches, epochs.data
     _announce_epoch(training, epoch, len(minibatches))
     progress = Progress(
         training.section,
@@ -282,8 +282,9 @@ def _run_epoch(
         if reached is not None:
             first, last, then = reached
             totals = step.totals(then)
+            require_lengths(totals.failed, minibatches, data, training.network)
             _require_finite(training, totals, epoch)
-            progress.report(first, last, totals.sums)
+            progress.report(first, last, totals)
 
     for first, last in progress.reports():
         # the device gets work to go on with before the host waits for the report of what came before
@@ -309,9 +310,24 @@ def _run_epoch(
             seconds,
             len(minibatches),
             progress.samples_per_second(),
+            _layout(epochs, planned),
         )
     )
     return state
+
+
+def _layout(epochs: Epochs, planned: Epoch) -> dict[str, float]:
+    """What the log and the metrics say of minibatches of sequences."""
+    found = epochs.use(planned)
+    if found is None:
+        return {}
+    use, new = found
+    return {
+        "usefulFrames": use.of_frames,
+        "usefulLanes": use.of_lanes,
+        "shapes": len(use.shapes),
+        "newShapes": new,
+    }
 
 
 def _announce_epoch(training: Training, epoch: int, minibatches: int) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from graphc.actions.context import RunContext
 from graphc.actions.events import MinibatchWritten, Written
-from graphc.actions.feeding import Data, open_data
+from graphc.actions.feeding import Data, open_data, require_lengths
 from graphc.actions.loading import network_and_values
 from graphc.actions.networks import known_nodes
 from graphc.actions.parameters import Values, completed
@@ -75,6 +75,7 @@ def _write_all(
     taken, minibatches = data.plan(graph, 0, command.minibatch_size.value(0), command.epoch_size)
     outputs = step.outputs(parameters, columns, step.table(taken))
     for number, (minibatch, found) in enumerate(zip(minibatches, outputs, strict=True)):
+        require_lengths(found.failed, taken, data, network)
         for name in names:
             lengths = None
             if graph.roots[name].type.axis is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from graphc.config.reading import defaults, read_section
+from graphc.config.reading import defaults, read_section, warn
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span
-from graphc.syntax.configuration import ConfigurationRecord
+from graphc.syntax.configuration import ConfigurationRecord, ConfigurationValue
 
 TEXT_READER = "CNTKTextFormatReader"
+TEXT_DESERIALIZER = "CNTKTextFormatDeserializer"
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,30 @@ def read_reader(record: ConfigurationRecord) -> ReaderSettings:
     kind = record.get("readerType")
     several = record.get("deserializers") if kind is None else None
     if several is not None:
-        return _other_reader(record, "deserializers", several.written)
+        warn(record, "reader")
+        only = _only_text_deserializer(several)
+        # it looks outward, so what stands around it counts for it too
+        return _other_reader(record, "deserializers", several.written) if only is None else _text_reader(only)
     if kind is not None and kind.string().lower() != TEXT_READER.lower():
         return _other_reader(record, kind.string(), kind.span)
+    return _text_reader(record)
+
+
+def _text_reader(record: ConfigurationRecord) -> ReaderSettings:
     reading = read_section(record, "reader")
     more = {"reader_type": TEXT_READER, "inputs": _read_inputs(record), "span": record.span}
     arguments = reading.arguments(ReaderSettings, **more)
     return ReaderSettings(**{**arguments, "spans": {**reading.spans, "input": record.key_span("input")}})
+
+
+def _only_text_deserializer(several: ConfigurationValue) -> ConfigurationRecord | None:
+    """The section of a single deserializer of text, which reads what the text reader reads."""
+    found = several.plain_array()
+    if len(found) != 1:
+        return None
+    section = found[0].record()
+    kind = section.get("type") if section.has_own("type") else None
+    return section if kind is not None and kind.string().lower() == TEXT_DESERIALIZER.lower() else None
 
 
 def unshuffled(settings: ReaderSettings) -> ReaderSettings:

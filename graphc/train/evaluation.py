@@ -15,10 +15,11 @@ import numpy.typing as npt
 from graphc.backend import Environment, Results
 from graphc.ir import Frames, Graph
 from graphc.ir.arithmetic import Arithmetic
+from graphc.ops.lengths import first_failures, length_checks
 from graphc.ops.sources import LearnableParameter
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
-from graphc.train.totals import NEVER, Totals, root_totals
+from graphc.train.totals import NEVER, FailedCheck, Tally, Totals, length_failures, root_samples, root_totals
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Outputs:
 
     values: Mapping[str, npt.NDArray[Any]]
     lengths: Mapping[str, npt.NDArray[np.integer]] = field(default_factory=dict)
+    failed: tuple[FailedCheck, ...] = ()
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self.values[name]
@@ -55,6 +57,7 @@ class EvaluationStep:
         self.roots = tuple(dict.fromkeys(roots))
         self.graph = graph.select(self.roots, updates=False)
         self.device = self.engine.device(device)
+        self.checks = length_checks(self.graph)
         self.function = self.engine.function(self.graph, arithmetic=arithmetic)
 
     def place(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,13 +75,14 @@ class EvaluationStep:
     ) -> Totals:
         """Sum of every root over all elements of the frames of some minibatches, by default of all."""
         dtype = next(iter(self.graph.roots.values())).type.element.value
+        rows = range(len(table.minibatches)) if rows is None else rows
         with self.engine.precision(self.graph):
-            sums = jax.device_put(np.zeros(len(self.roots), dtype), self.device)
-        bad = jax.device_put(np.full(len(self.roots), NEVER, np.int32), self.device)
-        for row in range(len(table.minibatches)) if rows is None else rows:
+            start = Tally.start(len(self.roots), dtype, checks=len(self.checks), at=rows.start)
+            tally = jax.device_put(start, self.device)
+        for row in rows:
             program, minibatch = self._program("sums", table, row)
-            sums, bad = program(values, columns, minibatch, np.int32(row), sums, bad)
-        return Totals.read(self.roots, sums, bad)
+            tally = program(values, columns, minibatch, tally)
+        return tally.read(self.roots, checks=self.checks)
 
     def outputs(self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
         """Value of every root, a minibatch at a time."""
@@ -89,9 +93,9 @@ class EvaluationStep:
                 count = int(table.minibatches.counts[row])
                 yield Outputs({n: self._real(n, np.asarray(found.outputs[n]), count) for n in self.roots})
             else:
-                yield self._of_sequences(found)
+                yield self._of_sequences(found, row)
 
-    def _of_sequences(self, found: Results) -> Outputs:
+    def _of_sequences(self, found: Results, row: int) -> Outputs:
         values, lengths = {}, {}
         for name in self.roots:
             axis, value = self.graph.roots[name].type.axis, np.asarray(found.outputs[name])
@@ -100,7 +104,10 @@ class EvaluationStep:
                 value = value[: int(frames.count)]
                 lengths[name] = _lengths(frames)
             values[name] = value
-        return Outputs(values, lengths)
+        axes = jax.tree.map(np.asarray, dict(found.frames))
+        failures = zip(self.checks, first_failures(np, self.checks, axes, NEVER).tolist(), strict=True)
+        failed = tuple(FailedCheck(check, row, *numbers) for check, numbers in failures if numbers[0] != NEVER)
+        return Outputs(values, lengths, failed)
 
     def _real(self, name: str, value: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
         return value[:count] if self.graph.roots[name].type.axis is not None else value
@@ -116,7 +123,7 @@ class EvaluationStep:
             minibatch = table.indices, table.counts, np.int32(row)
         if (what, kind) not in self._programs:
             body = self._sums if what == "sums" else self._values
-            donate = (4, 5) if what == "sums" else ()
+            donate = (3,) if what == "sums" else ()
             self._programs[what, kind] = self.engine.jit(partial(body, kind), self.graph, self.device, donate=donate)
         return self._programs[what, kind], minibatch
 
@@ -124,11 +131,10 @@ class EvaluationStep:
     def _programs(self) -> dict[tuple[str, str], Callable[..., Any]]:
         return {}
 
-    def _sums(
-        self, kind: str, values: Any, columns: Any, minibatch: Any, row: Any, sums: Any, bad: Any
-    ) -> tuple[Any, Any]:
-        totals = root_totals(self.graph, self.roots, self._values(kind, values, columns, minibatch))
-        return sums + totals, jnp.minimum(bad, jnp.where(jnp.isfinite(totals), NEVER, row))
+    def _sums(self, kind: str, values: Any, columns: Any, minibatch: Any, tally: Tally) -> Tally:
+        found = self._values(kind, values, columns, minibatch)
+        totals, samples = root_totals(self.graph, self.roots, found), root_samples(self.graph, self.roots, found)
+        return tally.after(totals, samples, jnp.isfinite(totals), length_failures(self.checks, found))
 
     def _values(self, kind: str, values: Any, columns: Any, minibatch: Any) -> Results:
         if kind == "sequences":

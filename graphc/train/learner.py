@@ -60,6 +60,11 @@ class Learner:
         columns = [n, np.full_like(n, learning_rate), np.float64(momentum_per_sample) ** n, variance]
         return np.stack(columns, axis=-1).astype(dtype)
 
+    def rates_of(self, xp: Any, samples: Any, learning_rate: Any, log_momentum: Any) -> Rates:
+        """The same in a program that alone knows the samples; the logarithm of the momentum keeps the power exact."""
+        n = samples * xp.ones_like(log_momentum)
+        return Rates(n, learning_rate, xp.exp(n * log_momentum), xp.exp(-n / self.variance_time_constant))
+
     def initial_state(self, w: npt.NDArray[Any]) -> State:
         """What the rule remembers of a parameter before its first update."""
         zeros, zero = np.zeros_like(w), np.zeros((), w.dtype)

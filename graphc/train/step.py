@@ -18,17 +18,18 @@ from graphc.ir import Graph, RandomStream, topological
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import array_shape
 from graphc.ops.columns import products_by_column
+from graphc.ops.lengths import length_checks
 from graphc.ops.sources import LearnableParameter
 from graphc.train.columns import ColumnGradient
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.learner import Learner, Rates
 from graphc.train.node_streams import HostStream, NodeStreams
-from graphc.train.totals import NEVER, Totals, root_totals
+from graphc.train.totals import Tally, Totals, length_failures, root_samples, root_totals
 
 Parameters = dict[str, Any]
 
-_Program = Callable[..., tuple["_Carry", "_Tally"]]
+_Program = Callable[..., tuple["_Carry", Tally]]
 
 # what schedules set beside the rates (graphc.ir.Context); a step has room for all of them
 SETTINGS = ("dropout_rate", "batch_normalization_time_constant", "batch_normalization_blend_time_constant")
@@ -46,17 +47,7 @@ class _Carry:
     learner: dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class _Tally:
-    """What is known since the start of an epoch. Not overwritten, so that it can be read while later steps run."""
-
-    sums: Any
-    first_bad: Any
-    at: Any
-
-
-for _class in (_Carry, _Tally):
-    jax.tree_util.register_dataclass(_class, list(_class.__dataclass_fields__), [])
+jax.tree_util.register_dataclass(_Carry, list(_Carry.__dataclass_fields__), [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +58,8 @@ class TrainingState:
     """
 
     carry: _Carry
-    tally: _Tally
+    # not overwritten, so that it can be read while later steps run
+    tally: Tally
     fixed: Parameters
     # in which order of axes trained parameters are kept, and what the learner remembers of them, if not the author's
     axes: Mapping[str, tuple[int, ...]]
@@ -127,6 +119,7 @@ class TrainingStep:
         self.device = self.engine.device(device)
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.watched = tuple(_framed(self.graph)) if arithmetic == "half" else ()
+        self.checks = length_checks(self.graph)
         seen = replace(self.graph, roots={**self.graph.roots, **{n: self.graph.names[n] for n in self.watched}})
         self.function = self.engine.function(seen, training=True, arithmetic=arithmetic)
         self.kept_axes = {n: a for n, a in self.engine.kept_axes(self.graph).items() if n in self.trained}
@@ -191,10 +184,10 @@ class TrainingStep:
         assert set(settings) <= set(SETTINGS), settings
         if settings.get("dropout_rate") == 0:
             del settings["dropout_rate"]  # a step without the setting draws nothing
+        rates = self.learner.rates(minibatches.columns, learning_rate, momentum_per_sample, self.dtype)
         tables = {
-            "indices": minibatches.indices,
-            "counts": minibatches.counts.astype(np.int32),
-            "rates": self.learner.rates(minibatches.columns, learning_rate, momentum_per_sample, self.dtype),
+            **self._taken(minibatches, momentum_per_sample),
+            "rates": rates if minibatches.batches is None else _with_room(rates),
             "settings": {name: np.asarray(settings[name], self.dtype) for name in SETTINGS if name in settings},
             "word": np.uint32(self.engine.epoch_word(seed, epoch) if self.node_streams is None else epoch),
         }
@@ -206,6 +199,13 @@ class TrainingStep:
         with self.engine.precision(self.graph):
             return Epoch(minibatches, jax.device_put(tables, self.device))
 
+    def _taken(self, minibatches: Minibatches, momentum_per_sample: float) -> dict[str, Any]:
+        """What a step looks up to take its minibatch and, where only it knows the samples, to find their momentum."""
+        if minibatches.batches is not None:
+            with np.errstate(divide="ignore"):
+                return {"log_momentum": np.log(np.asarray(momentum_per_sample)).astype(self.dtype)}
+        return {"indices": minibatches.indices, "counts": minibatches.counts.astype(np.int32)}
+
     def begin(self, state: TrainingState, minibatch: int = 0) -> TrainingState:
         """The same parameters before a minibatch of an epoch, with sums at 0."""
         tally = self._nothing
@@ -215,11 +215,9 @@ class TrainingStep:
         return replace(state, tally=tally)
 
     @cached_property
-    def _nothing(self) -> _Tally:
+    def _nothing(self) -> Tally:
         """Before the first minibatch; no step overwrites it."""
-        count = len(self.roots)
-        bad = np.full(count + len(self.watched), NEVER, np.int32)
-        tally = _Tally(np.zeros(count, self.dtype), bad, np.int32(0))
+        tally = Tally.start(len(self.roots), self.dtype, watched=len(self.watched), checks=len(self.checks))
         with self.engine.precision(self.graph):
             return jax.device_put(tally, self.device)
 
@@ -251,7 +249,7 @@ class TrainingStep:
 
     def totals(self, state: TrainingState) -> Totals:
         """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
-        return Totals.read(self.roots, state.tally.sums, state.tally.first_bad, self.watched)
+        return state.tally.read(self.roots, self.watched, self.checks)
 
     def _together(self, is_full: npt.NDArray[np.bool_]) -> int:
         """How many of the minibatches that come next go into one dispatch."""
@@ -278,31 +276,31 @@ class TrainingStep:
         return self.engine.jit(body, self.graph, self.device, donate=(0,))
 
     def _steps(
-        self, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any, count: Any
-    ) -> tuple[_Carry, _Tally]:
+        self, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any, count: Any
+    ) -> tuple[_Carry, Tally]:
         """So many full minibatches; a loop, because unrolled XLA would fuse across steps and round otherwise."""
 
-        def step(_: Any, state: tuple[_Carry, _Tally]) -> tuple[_Carry, _Tally]:
+        def step(_: Any, state: tuple[_Carry, Tally]) -> tuple[_Carry, Tally]:
             return self._on_frames(True, *state, fixed, columns, tables)
 
         return jax.lax.fori_loop(0, count, step, (carry, tally))
 
     def _on_frames(
-        self, full: bool, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any
-    ) -> tuple[_Carry, _Tally]:
+        self, full: bool, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any
+    ) -> tuple[_Carry, Tally]:
         feeds = take(columns, tables["indices"][tally.at])
         environment = Environment(None if full else tables["counts"][tally.at])
         return self._step(carry, tally, fixed, feeds, tables, environment)
 
     def _on_sequences(
-        self, carry: _Carry, tally: _Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
-    ) -> tuple[_Carry, _Tally]:
+        self, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
+    ) -> tuple[_Carry, Tally]:
         feeds = take_batch(self.graph, columns, batch.samples)
         return self._step(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
 
     def _step(
-        self, carry: _Carry, tally: _Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
-    ) -> tuple[_Carry, _Tally]:
+        self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
+    ) -> tuple[_Carry, Tally]:
         at = tally.at
         random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
         environment = replace(environment, settings=tables["settings"], random=random)
@@ -316,17 +314,28 @@ class TrainingStep:
             found = results(*wrt)
             totals = root_totals(self.graph, self.roots, found)
             finite = [jnp.isfinite(totals), *(jnp.isfinite(found.outputs[n]).all()[None] for n in self.watched)]
-            return totals[0], (totals, jnp.concatenate(finite), found.updates, found.touched)
+            told = totals, root_samples(self.graph, self.roots, found), jnp.concatenate(finite)
+            told = (*told, length_failures(self.checks, found))
+            return totals[0], (told, self._samples_of_update(found), found.updates, found.touched)
 
         dense = {n: w for n, w in carry.trained.items() if n not in self.by_column}
         taps = self._taps(jax.eval_shape(results, dense, {}).touched, carry) if self.by_column else {}
-        (gradients, of_taps), (totals, finite, running, touched) = jax.grad(loss, has_aux=True)((dense, taps))
+        (gradients, of_taps), (told, samples, running, touched) = jax.grad(loss, has_aux=True)((dense, taps))
         gradients |= {n: self._by_column(n, touched[n], of_taps[n]) for n in self.by_column}
         noise = self._noise(tables, at)
-        trained, learner = self._updated(carry, gradients, Rates(*tables["rates"][at]), noise)
-        bad = jnp.where(finite, NEVER, at)
-        tally = _Tally(tally.sums + totals, jnp.minimum(tally.first_bad, bad), at + 1)
-        return _Carry(trained, dict(running), learner), tally
+        trained, learner = self._updated(carry, gradients, self._rates(tables, at, samples), noise)
+        return _Carry(trained, dict(running), learner), tally.after(*told)
+
+    def _samples_of_update(self, results: Results) -> Any:
+        """Frames of the criterion's own axis; none where it has none, and CNTK counts the columns of the minibatch."""
+        axis = self.graph.roots[self.criterion].type.axis
+        return None if axis is None else results.frames[axis.name].count
+
+    def _rates(self, tables: Any, at: Any, samples: Any) -> Rates:
+        rates = Rates(*tables["rates"][at])
+        if samples is None or "indices" in tables:
+            return rates
+        return self.learner.rates_of(jnp, samples, rates.learning_rate, tables["log_momentum"])
 
     def _taps(self, touched: Mapping[str, Any], carry: _Carry) -> dict[str, tuple[Any, ...]]:
         """The zeros that are added to the products of each parameter, shaped as their results."""
@@ -380,6 +389,12 @@ class TrainingStep:
                 update = self.learner.update(jnp, w, g, state, rates, multiplier, regularise, added)
                 trained[name], learner[name] = update
         return trained, learner
+
+
+def _with_room(rates: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """With rows for more minibatches: epochs of about as many run the same programs."""
+    room = 1 << max(len(rates) - 1, 63).bit_length()
+    return np.concatenate([rates, np.zeros((room - len(rates), rates.shape[1]), rates.dtype)])
 
 
 def _framed(graph: Graph) -> Iterator[str]:

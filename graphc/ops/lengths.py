@@ -1,0 +1,88 @@
+"""What compiled code cannot raise: lengths of sequences that must agree, and selections that must not be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.ir import Frames, Graph, Node
+from graphc.ops.rules import is_one_frame
+from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked, Where
+
+
+@dataclass(frozen=True)
+class LengthCheck:
+    """Of the sequences of ``axis`` that ``node`` reads or makes, each has as many frames as that of ``wanted``.
+
+    With ``or_one`` a single frame will do as well; without ``wanted`` there must be a frame.
+    """
+
+    node: Node
+    axis: str
+    wanted: str | None = None
+    or_one: bool = False
+
+
+def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
+    """What a run must find of the axes of a graph; each condition once."""
+    found: dict[tuple[str, str | None, bool], LengthCheck] = {}
+    for node in graph.nodes:
+        for check in _of(node):
+            found.setdefault((check.axis, check.wanted, check.or_one), check)
+    return tuple(found.values())
+
+
+def _of(node: Node) -> Iterator[LengthCheck]:
+    axes = [source.type.axis for source in node.inputs]
+    match node.op:
+        case Where():
+            axis = node.type.axis
+            if axis is not None and not is_one_frame(axis):
+                yield LengthCheck(node, axis.name)
+        case ReconcileDynamicAxis():
+            x, layout = axes
+            if x is not None and layout is not None and x != layout and not is_one_frame(x):
+                yield LengthCheck(node, x.name, layout.name, or_one=True)
+        case ScatterPacked():
+            _, index, y = axes
+            if y is not None and index is not None and y != index:
+                yield LengthCheck(node, y.name, index.name)
+        case _ if node.op.family != "sequences":
+            first, *others = dict.fromkeys(axis for axis in axes if axis is not None) or [None]
+            for other in others:
+                if first is not None and other is not None and not (is_one_frame(first) and is_one_frame(other)):
+                    yield LengthCheck(node, other.name, first.name)
+        case _:
+            return
+
+
+def first_failures(xp: Any, checks: tuple[LengthCheck, ...], axes: Mapping[str, Frames], never: int) -> Any:
+    """For each check the first sequence that fails it, its length and the wanted one; ``never`` where none does."""
+    rows = [_first_failure(xp, check, axes, never) for check in checks]
+    return xp.stack(rows) if rows else xp.zeros((0, 3), "int32")
+
+
+def _first_failure(xp: Any, check: LengthCheck, axes: Mapping[str, Frames], never: int) -> Any:
+    found = _lengths(xp, axes[check.axis])
+    wanted = xp.ones_like(found) if check.wanted is None else _lengths(xp, axes[check.wanted])
+    slots = min(found.shape[0], wanted.shape[0])
+    found, wanted = found[:slots], wanted[:slots]
+    is_wrong = found < wanted if check.wanted is None else found != wanted
+    if check.or_one:
+        is_wrong = is_wrong & (found != 1)
+    is_wrong = is_wrong & (xp.arange(slots) < _count(axes[check.axis]))
+    at = xp.argmax(is_wrong)
+    return xp.stack([xp.where(is_wrong.any(), at, never), found[at], wanted[at]]).astype("int32")
+
+
+def _lengths(xp: Any, frames: Frames) -> Any:
+    """Of each sequence slot; where every frame is a sequence, slots are what is said of frames."""
+    if frames.sequences is not None:
+        return frames.sequences.lengths
+    assert frames.mask is not None or isinstance(frames.count, int), "an axis of unknown size"
+    return xp.ones(frames.count, "int32") if frames.mask is None else frames.mask.astype("int32")
+
+
+def _count(frames: Frames) -> Any:
+    return frames.count if frames.sequences is None else frames.sequences.count

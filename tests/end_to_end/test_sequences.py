@@ -1,0 +1,146 @@
+"""Recurrent networks through the command line: what samples count, what the metrics say of shapes, what stops a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphc.cli.main import main
+
+CONFIGURATION = """
+command = Train:Test:Write
+modelPath = "$RunDir$/model" ; traceLevel = 1
+
+Train = {{
+    action = "train"
+    BrainScriptNetworkBuilder = {{
+        t = DynamicAxis()
+        x = Input {{4, dynamicAxis = t}}
+        y = Input {{2}}
+        {network}
+    }}
+    SGD = {{ minibatchSize = 40 ; maxEpochs = 2 ; learningRatesPerSample = 0.1 ; momentumAsTimeConstant = 20 }}
+    reader = {{ randomize = true
+        deserializers = ({{ type = "CNTKTextFormatDeserializer" ; module = "CNTKTextFormatReader"
+            file = "$RunDir$/data.ctf"
+            input = {{ x = {{ dim = 4 ; format = "sparse" }} ; y = {{ dim = 2 ; format = "sparse" }} }} }}) }}
+    cvReader = {{ readerType = "CNTKTextFormatReader" ; file = "$RunDir$/data.ctf" ; randomize = false
+        input = {{ x = {{ dim = 4 ; format = "sparse" }} ; y = {{ dim = 2 ; format = "sparse" }} }} }}
+}}
+Test = {{
+    action = "test" ; minibatchSize = 7
+    reader = {{ readerType = "CNTKTextFormatReader" ; file = "$RunDir$/data.ctf" ; randomize = false
+        input = {{ x = {{ dim = 4 ; format = "sparse" }} ; y = {{ dim = 2 ; format = "sparse" }} }} }}
+}}
+Write = {{
+    action = "write" ; outputPath = "-" ; minibatchSize = 9 ; outputNodeNames = h
+    format = {{ type = "category" ; transpose = false ; sequenceEpilogue = "\\n" }}
+    reader = {{ readerType = "CNTKTextFormatReader" ; file = "$RunDir$/data.ctf"
+        input = {{ x = {{ dim = 4 ; format = "sparse" }} }} }}
+}}
+"""
+CLASSIFIER = """
+        h = RecurrentLSTMLayer {3} (x)
+        z = LinearLayer {2} (BS.Sequences.Last (h))
+        ce = CrossEntropyWithSoftmax (y, z)
+        errs = ClassificationError (y, z)
+        criterionNodes = (ce) ; evaluationNodes = (errs) ; outputNodes = (z)
+"""
+# a criterion with frames: it counts its own
+FRAMES = """
+        h = RecurrentLSTMLayer {3} (Slice (1, 0, x, axis = -1))
+        z = LinearLayer {4} (h)
+        ce = Pass (ReduceLogSum (z) - TransposeTimes (Slice (1, 0, x, axis = -1), z))
+        criterionNodes = (ce) ; outputNodes = (z)
+        unused = y
+"""
+LENGTHS = (5, 2, 7, 3, 3, 6, 2, 4)
+
+
+def sequences(lengths=LENGTHS, labels=1) -> str:
+    """Sequence n begins with symbol n modulo 4."""
+    lines = []
+    for number, length in enumerate(lengths):
+        for t in range(max(length, labels)):
+            x = f"|x {(number + t) % 4}:1" if t < length else ""
+            lines.append(f"{number} {x} {f'|y {number % 2}:1' if t < labels else ''}")
+    return "\n".join(lines) + "\n"
+
+
+class Result:
+    def __init__(self, status: int, out: str, err: str, metrics: Path) -> None:
+        self.status, self.out, self.err = status, out, err
+        entries = metrics.read_text().splitlines() if metrics.exists() else []
+        self.metrics: list[dict[str, Any]] = [json.loads(line) for line in entries]
+
+    def of(self, event: str, phase: str) -> list[dict[str, Any]]:
+        return [e for e in self.metrics if e["event"] == event and e.get("phase") == phase]
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def run(network: str, data: str, *overrides: str) -> Result:
+        path, metrics = tmp_path / "a.cntk", tmp_path / "m.jsonl"
+        path.write_text(CONFIGURATION.format(network=network))
+        (tmp_path / "data.ctf").write_text(data)
+        status = main(["run", str(path), f"RunDir={tmp_path}", *overrides, "--metrics", str(metrics)])
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err, metrics)
+
+    return run
+
+
+def test_a_scalar_criterion_counts_the_default_axis(run):
+    """One sample a sentence in training, validation and test, however many words it has."""
+    result = run(CLASSIFIER, sequences())
+    assert result.status == 0, result.err
+    epochs = result.of("epoch", "train")
+    assert [e["samples"] for e in epochs] == [len(LENGTHS)] * 2
+    assert [e["metrics"]["totalSamplesSeen"] for e in epochs] == [len(LENGTHS), 2 * len(LENGTHS)]
+    (test,) = result.of("final", "test")
+    assert test["samples"] == len(LENGTHS) and 0 <= test["metrics"]["errs"] <= 1
+    assert [e["samples"] for e in result.of("epoch", "cv")] == [len(LENGTHS)] * 2
+    # validation saw the data of the test with the weights of the test
+    assert result.of("epoch", "cv")[-1]["metrics"]["ce"] == pytest.approx(test["metrics"]["ce"], rel=1e-5)
+
+
+def test_outputs_are_written_sequence_by_sequence(run):
+    result = run(CLASSIFIER, sequences())
+    lines = result.out.splitlines()[: len(LENGTHS)]
+    assert [len(line.split()) for line in lines] == list(LENGTHS)
+    assert all(word in "012" for line in lines for word in line.split())
+
+
+def test_layout_of_minibatches_is_told(run):
+    first, second = run(CLASSIFIER, sequences(), "command=Train").of("epoch", "train")
+    assert 0 < first["metrics"]["usefulFrames"] <= 1 and 0 < first["metrics"]["usefulLanes"] <= 1
+    assert first["metrics"]["newShapes"] == first["metrics"]["shapes"] >= 1
+    assert second["metrics"]["newShapes"] <= second["metrics"]["shapes"]
+
+
+def test_a_criterion_with_frames_counts_its_own(run):
+    """A selection of frames is on an axis whose lengths only the program knows."""
+    result = run(FRAMES, sequences(), "command=Train", "Train=[SGD=[maxEpochs=1]]")
+    assert result.status == 0, result.err
+    (epoch,) = result.of("epoch", "train")
+    assert epoch["samples"] == sum(LENGTHS) - len(LENGTHS)
+    assert epoch["metrics"]["ce"] == pytest.approx(1.386, abs=0.4)
+
+
+# network, lengths of x, of y, code, what is said of the sequence
+BAD = {
+    "two labels a sentence": (CLASSIFIER, (5, 2, 7), 2, "GC0613", "sequence 0 has 2 frames"),
+    "empty selection": (FRAMES, (5, 1, 7), 1, "GC0613", "selects no frame in sequence 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_lengths_that_do_not_fit_name_the_sequence(case, run, tmp_path):
+    network, lengths, labels, code, said = BAD[case]
+    result = run(network, sequences(lengths, labels), "command=Train")
+    assert result.status == 1
+    assert f"error[{code}]" in result.err and said in result.err and "a.cntk:" in result.err
+    assert not (tmp_path / "model.1").exists()
