@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.export
+import jax.numpy as jnp
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.backends.xla.device import Device, resolve
 from graphc.backends.xla.lowering import function, names_of_parameters, uses_float64
 from graphc.backends.xla.options import compiler_options
-from graphc.ir import Graph, Storage
+from graphc.ir import Frames, Graph, Lanes, Sequences, Storage
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import InputValue
 
@@ -64,32 +66,109 @@ def lowered_text(
     frames: int | None = None,
     training: bool = False,
 ) -> str:
-    """The program as XLA is given it, in the dialect ``stablehlo`` or ``hlo``."""
+    """The program as XLA is given it, in the dialect ``stablehlo`` or ``hlo``.
+
+    Where frames form sequences, it is for a minibatch of a few short ones.
+    """
     assert stage in ("stablehlo", "hlo"), stage
+    shown = _SHOWN if frames is None and has_sequences(graph) else _Sizes(frames or 1, 1, frames or 1, 1)
+    sizes = dict.fromkeys(_axes(graph), shown)
     with precision(graph):
-        traced = jax.jit(function(graph, training=training)).trace(*_arguments(graph, frames or 1))
+        traced = jax.jit(_program(graph, training)).trace(*_arguments(graph, sizes))
         lowered = traced.lower(lowering_platforms=tuple(platforms))
         return lowered.as_text(stage)
 
 
 def export(
-    graph: Graph, platforms: Sequence[str] = PLATFORMS, *, frames: int | None = None, training: bool = False
+    graph: Graph,
+    platforms: Sequence[str] = PLATFORMS,
+    *,
+    frames: int | None = None,
+    longest: int = 64,
+    training: bool = False,
 ) -> jax.export.Exported:
     """The program for several platforms in JAX's portable form; the number of frames is symbolic unless given.
 
-    Its arguments are the parameters and the inputs by name, its result is the outputs by name.
+    Its arguments are the parameters and the inputs by name, its result is the outputs by name. Where frames form
+    sequences, none of which has more than ``longest``, a third argument has the dynamic axes by name: of each the
+    arrays of `graphc.ir.Sequences` and `graphc.ir.Lanes`. The numbers of sequences and lanes are symbolic too.
     """
-    run = function(graph, training=training)
+    run = _program(graph, training)
 
-    def outputs(parameters: Parameters, feeds: Feeds) -> dict[str, Any]:
-        return dict(run(parameters, feeds, Environment()).outputs)
+    def outputs(*arguments: Any) -> dict[str, Any]:
+        return dict(run(*arguments).outputs)
 
     with precision(graph):
-        size = jax.export.symbolic_shape("frames")[0] if frames is None else frames
-        return jax.export.export(jax.jit(outputs), platforms=tuple(platforms))(*_arguments(graph, size))
+        sizes = _Sizes(frames, 1, longest, 1)
+        sizes = _symbolic(graph, longest) if frames is None else dict.fromkeys(_axes(graph), sizes)
+        return jax.export.export(jax.jit(outputs), platforms=tuple(platforms))(*_arguments(graph, sizes))
 
 
-def _arguments(graph: Graph, frames: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+@dataclass(frozen=True)
+class _Sizes:
+    """Sizes of arrays, numbers or symbols; all but the first are those of axes whose frames form sequences."""
+
+    frames: Any
+    sequences: Any
+    time: int
+    lanes: Any
+
+
+# what is shown of recurrences: enough that nothing is folded away
+_SHOWN = _Sizes(12, 3, 8, 2)
+
+
+def _symbolic(graph: Graph, longest: int) -> dict[str, _Sizes]:
+    """Sizes of each axis: ``frames``, and of further axes ``frames2``, …"""
+    scope = jax.export.SymbolicScope()
+    found = {}
+    for number, axis in enumerate(_axes(graph), 1):
+        names = (f"{stem}{number if number > 1 else ''}" for stem in ("frames", "sequences", "lanes"))
+        frames, sequences, lanes = jax.export.symbolic_shape(", ".join(names), scope=scope)
+        found[axis] = _Sizes(frames, sequences, longest, lanes)
+    return found
+
+
+def has_sequences(graph: Graph) -> bool:
+    """Whether it matters which frames form a sequence."""
+    return len(_axes(graph)) > 1 or any(node.op.family == "sequences" for node in graph.nodes)
+
+
+def _axes(graph: Graph) -> list[str]:
+    """Names of the dynamic axes of inputs."""
+    found = (n.type.axis for n in graph.nodes if isinstance(n.op, InputValue))
+    return sorted({axis.name for axis in found if axis is not None})
+
+
+def _program(graph: Graph, training: bool) -> Callable[..., Results]:
+    """The graph as a function of parameters, inputs and, where there are sequences, the dynamic axes."""
+    run = function(graph, training=training)
+
+    def program(parameters: Parameters, feeds: Feeds, axes: Mapping[str, Mapping[str, Any]] | None = None) -> Results:
+        return run(parameters, feeds, Environment(frames={name: _frames(axis) for name, axis in (axes or {}).items()}))
+
+    return program
+
+
+def _frames(axis: Mapping[str, Any]) -> Frames:
+    time, _ = axis["frames"].shape
+    known = {name: axis[name] for name in ("ids", "positions", "starts", "lengths", "count")}
+    sequences = Sequences(**known, longest=time, lanes=Lanes(axis["frames"], axis["places"]))
+    count = sequences.lengths.sum()
+    return Frames(count, (jnp.arange(sequences.ids.shape[0]) < count).astype(jnp.float32), sequences)
+
+
+def _axis(sizes: _Sizes) -> dict[str, Any]:
+    shapes = {
+        **dict.fromkeys(("ids", "positions", "places"), (sizes.frames,)),
+        **dict.fromkeys(("starts", "lengths"), (sizes.sequences,)),
+        "count": (),
+        "frames": (sizes.time, sizes.lanes),
+    }
+    return {name: jax.ShapeDtypeStruct(shape, np.int32) for name, shape in shapes.items()}
+
+
+def _arguments(graph: Graph, sizes: Mapping[str, _Sizes]) -> tuple[dict[str, Any], ...]:
     parameters = {
         name: jax.ShapeDtypeStruct(array_shape(node.type), node.type.element.value)
         for name, node in names_of_parameters(graph).items()
@@ -98,6 +177,8 @@ def _arguments(graph: Graph, frames: Any) -> tuple[dict[str, Any], dict[str, Any
     for node in graph.nodes:
         if not isinstance(node.op, InputValue):
             continue
+        assert node.type.axis is not None, node
+        frames = sizes[node.type.axis.name].frames
         dtype = np.dtype(node.type.element.value)
         match node.type.storage:
             case Storage.DENSE:
@@ -107,4 +188,6 @@ def _arguments(graph: Graph, frames: Any) -> tuple[dict[str, Any], dict[str, Any
             case Storage.SPARSE:
                 shape = (frames, _SPARSE_CAPACITY)
                 feeds[node.op.name] = (jax.ShapeDtypeStruct(shape, np.int32), jax.ShapeDtypeStruct(shape, dtype))
-    return parameters, feeds
+    if not has_sequences(graph):
+        return parameters, feeds
+    return parameters, feeds, {name: _axis(each) for name, each in sizes.items()}

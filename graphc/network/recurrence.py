@@ -10,6 +10,7 @@ from graphc.ir import DynamicAxis
 from graphc.network import explain
 from graphc.network.network import NetworkNode
 from graphc.ops.delays import Delay
+from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +82,14 @@ def is_loop(component: tuple[NetworkNode, ...]) -> bool:
 
 def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
     """The loop of a component with a cycle; raises `DiagnosticError` for what no loop can compute."""
+    _require_known_beginnings(component)
     members = set(component)
     delays = [node for node in component if node.is_delay and node.inputs[0] in members]
     delays.sort(key=lambda node: node.span.start if node.span else 0)
     _require_one_direction(delays)
     _require_one_axis(component)
     _require_no_state(component)
+    _require_single_frames(component)
     op, type = delays[0].op, delays[0].type
     assert isinstance(op, Delay) and type is not None
     if type.axis is None:
@@ -155,3 +158,34 @@ def _require_no_state(component: tuple[NetworkNode, ...]) -> None:
         message = f"{explain.title(node)} keeps running statistics ({node.operation}), which a recurrence cannot"
         hint = "normalize what goes into the loop or comes out of it"
         raise DiagnosticError(Diagnostic("GC0408", message, node.span, hint=hint))
+
+
+def _require_known_beginnings(component: tuple[NetworkNode, ...]) -> None:
+    members = set(component)
+    for delay in (node for node in component if node.is_delay):
+        for state in delay.inputs[1:]:
+            if state in members:
+                message = f"the initial state of {explain.title(delay)} depends on the recurrence that it begins"
+                labels = (Label(f"{explain.title(state)} is the initial state", state.span),)
+                hint = "an initial state must be known before the first frame"
+                raise DiagnosticError(Diagnostic("GC0408", message, delay.span, labels, hint))
+
+
+def _require_single_frames(component: tuple[NetworkNode, ...]) -> None:
+    """Nothing but delays may look at other frames, which a step does not have."""
+    node = next((node for node in component if not (node.is_delay or _sees_one_frame(node))), None)
+    if node is not None:
+        message = f"{explain.title(node)} looks at many frames ({node.operation}), of which a recurrence has one"
+        hint = "in a recurrence only PastValue and FutureValue see other frames"
+        raise DiagnosticError(Diagnostic("GC0408", message, node.span, hint=hint))
+
+
+def _sees_one_frame(node: NetworkNode) -> bool:
+    axes = [source.type.axis for source in node.inputs if source.type is not None]
+    match node.op:
+        case GatherPacked():
+            return axes[1] is None
+        case ReconcileDynamicAxis():
+            return axes[0] in (None, axes[1])
+        case op:
+            return op.family != "sequences"

@@ -104,6 +104,36 @@ def test_delays_outside_loops_stay_delays(build: Any) -> None:
             None,
             "b keeps running statistics (BatchNormalization), which a recurrence cannot",
         ),
+        (
+            "b = Tanh (x + PastValue (0, b, initialState = Exp (b)))",
+            "PastValue (0, b, initialState = Exp (b))",
+            "the initial state of PastValue (0, b, initialState = Exp (b)) depends on the recurrence that it begins",
+        ),
+        (
+            "b = Tanh (x + PastValue (0, x, initialState = b))",
+            "PastValue (0, x, initialState = b)",
+            "the initial state of PastValue (0, x, initialState = b) depends on the recurrence that it begins",
+        ),
+        (
+            "b = Tanh (x + TimeReverse (PastValue (0, b)))",
+            "TimeReverse (PastValue (0, b))",
+            "TimeReverse (PastValue (0, b)) looks at many frames (TimeReverse), of which a recurrence has one",
+        ),
+        (
+            "b = x + OptimizedRNNStack (W, PastValue (0, b), 3) ; W = ParameterTensor {(3:0)}",
+            "OptimizedRNNStack (W, PastValue (0, b), 3)",
+            "b.PlusArgs[1] looks at many frames (OptimizedRNNStack), of which a recurrence has one",
+        ),
+        (
+            "b = Tanh (x + ReconcileDynamicAxis (f, PastValue (0, b))) ; f = BS.Sequences.First (x)",
+            "ReconcileDynamicAxis (f, PastValue (0, b))",
+            "b.z.PlusArgs[1] looks at many frames (ReconcileDynamicAxis), of which a recurrence has one",
+        ),
+        (
+            "b = Tanh (x + PastValue (0, b) .* SquareError (x, PastValue (0, b)))",
+            "SquareError (x, PastValue (0, b))",
+            "a recurrence leaves its dynamic axis: b is [3 x *], SquareError (x, PastValue (0, b)) is [1]",
+        ),
     ],
 )
 def test_recurrences_that_no_loop_computes(build: Any, body: str, place: str | None, message: str) -> None:
