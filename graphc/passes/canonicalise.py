@@ -108,12 +108,17 @@ def state_dimensions(node: Node) -> Node | None:
 @rule(TransposeDimensions)
 def transpose_to_reshape(node: Node) -> Node | None:
     match node:
-        case Node(TransposeDimensions(i, j), (x,)) if i == j or _keeps_order(x.type, *sorted((i, j))):
+        case Node(TransposeDimensions(i, j), (x,)) if _is_reshape(x.type, *sorted((i, j))):
             return Reshape(node.type.dims)(x, span=node.span)
         case Node(TransposeDimensions(i, j), (x,)) if i > j:
             return TransposeDimensions(j, i)(x, span=node.span)
         case _:
             return None
+
+
+def _is_reshape(type: TensorType, first: int, last: int) -> bool:
+    # a reshape keeps symbols symbols, which a transposition does not
+    return type == type.dense() and (first == last or _keeps_order(type, first, last))
 
 
 def _keeps_order(type: TensorType, first: int, last: int) -> bool:
