@@ -30,10 +30,12 @@ PLAIN = NETWORK.format("features")
 TEXT = "CNTKTextFormatReader"
 # network, reader, severity in check, code, what the message names
 CASES = {
-    "recurrent layer": (NETWORK.format("RecurrentLSTMLayer {2} (features)"), TEXT, "warning", "GC0408", "recurrences"),
     "operation": (
-        NETWORK.format("ReconcileDynamicAxis (features, labels)"),
-        *(TEXT, "warning", "GC0802", "ReconcileDynamicAxis"),
+        NETWORK.format(
+            "new ComputationNode [ operation = 'RandomSample' ; inputs = ParameterTensor {2}"
+            " ; sizeOfSampledSet = 2 ; allowDuplicates = true ] * features"
+        ),
+        *(TEXT, "warning", "GC0802", "RandomSample"),
     ),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (
