@@ -21,12 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("graphc", "property tests of graphc.testing")
     group.addoption("--graphc-examples", type=int, metavar="N", help="random examples of each property")
     group.addoption("--graphc-seed", type=int, default=0, metavar="SEED", help="draw other examples (default 0)")
+    group.addoption("--graphc-as-found", action="store_true", help="do not make counter-examples small")
     group.addoption("--graphc-replay", type=Path, metavar="FILE", help="try the properties on the graph of this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     chosen: Any = config.getoption
-    OPTIONS.set(Options(chosen("--graphc-examples"), chosen("--graphc-seed"), chosen("--graphc-replay")))
+    names = ("--graphc-examples", "--graphc-seed", "--graphc-replay", "--graphc-as-found")
+    OPTIONS.set(Options(*(chosen(name) for name in names)))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -18,11 +18,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """What ``--graphc-examples``, ``--graphc-seed`` and ``--graphc-replay`` said; the seed decides on every example."""
+    """What the options of the pytest plugin said; the seed decides on every example."""
 
     examples: int | None = None
     seed: int = 0
     replay: Path | None = None
+    # counter-examples are shown as they were found, which is quicker than making them small
+    as_found: bool = False
 
 
 OPTIONS: ContextVar[Options | None] = ContextVar("graphc.testing options", default=None)
@@ -54,7 +56,7 @@ def for_all(strategy: SearchStrategy[T], check: Callable[[T], None], *, count: i
         max_examples=count,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate,) if options().as_found else (Phase.generate, Phase.shrink),
         report_multiple_bugs=False,
         suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
     )

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
+from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, rewrite, verify
+from graphc.ir.rewrite import Rule
+from graphc.passes.constants import mark_state
 from graphc.passes.pipeline import PASSES, optimise
+from graphc.passes.simplify import RULES
+from graphc.testing.choices import Seeded
+from graphc.testing.drawing import Drawing
 from graphc.testing.equivalence import check_pass
-from graphc.testing.generate import rewritten
+from graphc.testing.generate import graph_of, rewritten
+from graphc.testing.recipes import RECIPES
 from graphc.testing.strategies import graphs
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -39,10 +48,31 @@ def test_passes_keep_their_laws(graph: Graph, transform) -> None:  # pyright: ig
     check_pass(transform, graph)
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(graphs(max_nodes=6, operators=rewritten()), st.sampled_from((*PASSES, optimise)))
 def test_operators_with_rules_meet_each_other(graph: Graph, transform) -> None:  # pyright: ignore[reportMissingParameterType]
     check_pass(transform, graph, gradients=False)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_keeps_the_laws_where_it_applies(rule: Rule) -> None:
+    graphs = list(islice(changed_by(rule), 20))
+    assert len(graphs) == 20
+    for graph in graphs:
+        check_pass(lambda graph: alone(rule, graph), graph, gradients=False)
+
+
+def alone(rule: Rule, graph: Graph) -> Graph:
+    return rewrite(mark_state(graph), [rule])
+
+
+def changed_by(rule: Rule) -> Iterator[Graph]:
+    """Graphs of the operators that the rule looks at, in which it finds something: few of the random ones are."""
+    operators = [cls for cls in rule.ops if cls in RECIPES]
+    for seed in range(10_000):
+        graph = graph_of(Drawing(Seeded.of(rule.name, seed), constants=True), 4, operators)
+        if not equal_graphs(alone(rule, graph), graph):
+            yield graph
 
 
 @settings(QUICK, max_examples=10)

@@ -14,6 +14,7 @@ from graphc.ir import Graph, Node
 from graphc.ops.convolution import Convolution
 from graphc.ops.criteria import CosDistance, MatrixL2Reg, SquareError
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
+from graphc.ops.normalization import BatchNormalization
 from graphc.ops.pooling import Pooling
 from graphc.ops.products import KhatriRaoProduct, Times, TransposeTimes
 from graphc.ops.reductions import ALL_AXES, REDUCTIONS, ReduceElements, SumElements
@@ -151,10 +152,31 @@ def mean_of_equals(d: Drawing) -> Pair:
     return Pooling("average", (kernel,))(d.constant((size,), 2.0)), d.constant((size,), 2.0)
 
 
+def channels(d: Drawing) -> Pair:
+    """Spatial normalization is that of each channel alone."""
+    x = d.source((*d.shape(1, 2), d.choices.integer(2, 3)), frames=True)
+    count, axis = x.type.dims[-1], x.type.rank
+    parameters = d.parameter((count,)), d.parameter((count,)), d.state((count,), 0.0), d.state((count,), 1.0)
+    seen, op = d.state((1,), 0.0), BatchNormalization(spatial=True)
+    own = [[Slice(k, k + 1)(p) for p in parameters] for k in range(count)]
+    alone = [op(Slice(k, k + 1, axis)(x), *own[k], seen) for k in range(count)]
+    return op(x, *parameters, seen), RowStack(axis)(*alone)
+
+
+def pixels(d: Drawing) -> Pair:
+    """Normalization of every element by itself is the spatial one of elements that are all channels."""
+    x = d.source(d.shape(2, 3), frames=True)
+    size = x.type.size
+    parameters = d.parameter((size,)), d.parameter((size,)), d.state((size,), 0.0), d.state((size,), 1.0)
+    seen = d.state((1,), 0.0)
+    flat = BatchNormalization(spatial=True)(Reshape((1, size))(x), *parameters, seen)
+    return BatchNormalization()(x, *parameters, seen), Reshape(x.type.dims)(flat)
+
+
 IDENTITIES: list[Callable[[Drawing], Pair]] = [
     *(mean_of_axis, mean_of_all, axis_by_exchange, softmax, log_softmax, sigmoid, second_of_a_stack),
     *(repetition, transposed_product, product_of_a_vector, all_products, diagonal, square_error, norm, cosine),
-    *(convolution, strides, mean_of_equals),
+    *(convolution, strides, mean_of_equals, channels, pixels),
 ]
 
 
