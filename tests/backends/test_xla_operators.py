@@ -34,6 +34,7 @@ from graphc.ops import (
     statistics,
     tables,
     tracing,
+    transcription,
     unary,
     unpooling,
     word_criteria,
@@ -195,6 +196,9 @@ CASES = [
     case(ranking.LambdaRank(), "1 *", "1 *", "1 *", low=1.0, high=3.0),
     case(ranking.LambdaRank(), "1 *", "1 *", "1 *", whole=True),
     case(ranking.NDCG1Eval(), "1 *", "1 *", "1 *", low=1.0, high=3.0),
+    case(transcription.LabelsToGraph(), "3 *"),
+    case(transcription.ForwardBackward(2), "3 *", "3 *", low=0.0, high=2.0, whole=True),
+    case(transcription.EditDistanceError(), "3 *", "3 *"),
 ]
 # given to the function, a property of the run, or types without a value: nothing to lower
 NOT_LOWERED = {InputValue, LearnableParameter, EnvironmentInput}
@@ -233,7 +237,9 @@ def test_values_and_gradients_are_the_references(c: Case) -> None:
 
 
 # only these look beyond their own frame
-@pytest.mark.parametrize("c", [c for c in CASES if c.op.family in ("criteria", "normalization")], ids=str)
+@pytest.mark.parametrize(
+    "c", [c for c in CASES if c.op.family in ("criteria", "normalization", "transcription")], ids=str
+)
 def test_padding_does_not_matter(c: Case) -> None:
     check(c, REAL)
 
