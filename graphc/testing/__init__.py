@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphc.testing.counterexample import Counterexample
     from graphc.testing.equivalence import assert_equivalent, check_pass
     from graphc.testing.lowering import check_lowering
-    from graphc.testing.model_texts import models
+    from graphc.testing.model_texts import models, recurrent_models
     from graphc.testing.operator_laws import check_gradient, check_operator
     from graphc.testing.recipes import RECIPES, Recipe
     from graphc.testing.strategies import applications, feeds_for, graphs, operators, tensor_types
@@ -36,6 +36,7 @@ _HOMES = {
     "operators": "strategies",
     "random_feeds": "values",
     "random_parameters": "values",
+    "recurrent_models": "model_texts",
     "tensor_types": "strategies",
 }
 
@@ -56,6 +57,7 @@ __all__ = [
     "operators",
     "random_feeds",
     "random_parameters",
+    "recurrent_models",
     "tensor_types",
 ]
 

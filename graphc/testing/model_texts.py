@@ -9,6 +9,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from graphc.testing.choices import Choices, Drawn
+from graphc.testing.equations import RecurrentModel, recurrent_model
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -22,6 +23,14 @@ def models(draw: Draw, max_layers: int = 5) -> str:
     text = "\n".join(["{", *(f"    {line}" for line in _lines(Drawn(draw), max_layers)), "}"])
     note(text)
     return text
+
+
+@st.composite
+def recurrent_models(draw: Draw, max_blocks: int = 3) -> RecurrentModel:
+    """A recurrent network as equations, whose ``text`` builds: loops on each other, delays, chosen frames."""
+    model = recurrent_model(Drawn(draw), max_blocks)
+    note(model.text)
+    return model
 
 
 def _lines(c: Choices, max_layers: int) -> list[str]:

@@ -19,7 +19,7 @@ from graphc.network.session import Session
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.passes.pipeline import optimise
 from graphc.testing.choices import Seeded
-from graphc.testing.recurrent_models import MAIN, OTHER, RecurrentModel, recurrent_model
+from graphc.testing.equations import MAIN, OTHER, RecurrentModel, recurrent_model
 from tests.recurrences.unrolled import Unrolled
 
 MOST_SEQUENCES, LONGEST = 4, 7

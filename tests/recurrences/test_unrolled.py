@@ -12,11 +12,11 @@ import jax
 import numpy as np
 import pytest
 
-from graphc.backend import load
+from graphc.backend import Environment, load
 from graphc.backends.reference.gradients import gradients
 from graphc.data.layout import Room
 from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
-from graphc.testing.recurrent_models import MAIN
+from graphc.testing.equations import MAIN
 from graphc.testing.runs import examples, options
 from graphc.train.totals import root_totals
 from tests.recurrences.cases import Case, optimised
@@ -145,3 +145,14 @@ def test_padding_does_not_reach_a_sum(seed: int, padding: float) -> None:
             results = function(case.arrays(graph), case.feeds(graph, rooms, padding), case.environment(rooms))
             loss = {"loss": np.asarray(results.outputs["loss"]).sum()}
         assert_near(loss, {"loss": case.unrolled.loss}, 1e-10, case.model.text)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_data_without_sequences_are_sequences_of_one_frame(seed: int) -> None:
+    case = Case(seed)
+    case.lengths = {axis: np.ones(3, int) for axis in case.lengths}
+    inputs = [*case.model.of("Input"), *case.model.of("OtherInput")]
+    case.sequences = {e.name: [case.frames(e, 1) for _ in range(3)] for e in inputs}
+    graph = case.graph()
+    results = load("reference").function(graph)(case.arrays(graph), case.feeds(graph), Environment())
+    assert results.outputs["loss"].sum() == pytest.approx(case.unrolled.loss, abs=1e-10)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.testing.recurrent_models import MAIN, OTHER, Equation, RecurrentModel
+from graphc.testing.equations import MAIN, OTHER, Equation, RecurrentModel
 
 Array = np.ndarray[Any, Any]
 _EPSILON = 2.0**-23
