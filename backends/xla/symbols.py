@@ -14,6 +14,7 @@ from graphc.ir import Context, Op, Storage, TensorType
 from graphc.ops.delays import FutureValue, PastValue
 from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis, ScatterPacked, TimeReverse
 from graphc.ops.shaping import Reshape, RowStack, Slice
+from graphc.ops.tracing import Trace
 from graphc.ops.unary import Pass
 
 # which operand an operator that moves frames takes them from
@@ -27,7 +28,7 @@ _MOVED: dict[type[Op], int] = {
 }
 
 
-@lowers_symbols(Pass, Reshape)
+@lowers_symbols(Pass, Trace, Reshape)
 def same(op: Op, c: Context, x: Value) -> Value:
     return Value(c.result, x.array)
 

@@ -26,6 +26,7 @@ ONEHOT, SPARSE, DENSE = Storage.ONEHOT, Storage.SPARSE, Storage.DENSE
 # expression of x [6 x *], y [6 x *] and c [1 x *], and how it is stored where x is onehot and where x is sparse
 MOVES = {
     "Pass (x)": (ONEHOT, SPARSE),
+    "Trace (x, say = 'words')": (ONEHOT, SPARSE),
     "NewReshape (x, 2:3)": (ONEHOT, SPARSE),
     "RowSlice (1, 3, x)": (ONEHOT, SPARSE),
     "RowStack (x : x)": (SPARSE, SPARSE),
@@ -67,7 +68,7 @@ def built(expression: str, storage: Storage) -> Graph:
     source = SourceText.from_string(text, "symbols.bs")
     diagnostics = Diagnostics()
     network = build_network(source, session=Session(), precision="double", diagnostics=diagnostics)
-    assert not diagnostics.found
+    diagnostics.raise_errors()
     return to_graph(network, ["z", "loss", "s"], storages={"x": storage})
 
 
