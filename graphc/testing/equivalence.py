@@ -17,7 +17,7 @@ from graphc.testing.runs import examples, for_all, replayed
 from graphc.testing.values import Style, random_feeds, random_parameters
 
 # random graphs that a pass is tried on unless the caller says otherwise
-_GRAPHS = 50
+_GRAPHS = 200
 
 
 def assert_equivalent(before: Graph, after: Graph, *, gradients: bool = True, seed: int = 0, frames: int = 3) -> None:

@@ -29,17 +29,34 @@ def lose_an_operand(node: Node) -> Node | None:
 RULES = [take_another, lose_an_operand]
 
 
-@pytest.mark.parametrize("wrong", RULES, ids=lambda rule: rule.name)
-def test_wrong_passes_are_found(wrong: Any) -> None:
-    token = OPTIONS.set(Options(examples=200))
+def counterexample(wrong: Any, seed: int) -> Counterexample | None:
+    """What a test of one line, with nothing but defaults, says of a pass with that rule."""
+    token = OPTIONS.set(Options(seed=seed))
     try:
-        with pytest.raises(Counterexample, match="for the graph") as caught:
-            check_pass(
-                lambda graph: rewrite(graph, [wrong]), gradients=False, max_nodes=6, operators=[*wrong.ops, Negate]
-            )
+        check_pass(lambda graph: rewrite(graph, [wrong]))
+    except Counterexample as found:
+        return found
     finally:
         OPTIONS.reset(token)
-    assert len(caught.value.graph.nodes) <= 4, caught.value
+    return None
+
+
+@pytest.mark.parametrize("wrong", RULES, ids=lambda rule: rule.name)
+def test_wrong_passes_are_found(wrong: Any) -> None:
+    found = counterexample(wrong, 0)
+    assert found is not None and "for the graph" in str(found)
+    assert len(found.graph.nodes) <= 4, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", RULES, ids=lambda rule: rule.name)
+def test_wrong_passes_are_found_from_nearly_every_seed(wrong: Any) -> None:
+    assert sum(counterexample(wrong, seed) is not None for seed in range(10)) >= 9
+
+
+def test_naming_the_operators_makes_a_pattern_frequent() -> None:
+    with pytest.raises(Counterexample):
+        check_pass(lambda graph: rewrite(graph, [take_another]), max_nodes=3, operators=[Tanh, Negate])
 
 
 def test_a_pass_that_crashes_is_a_counterexample() -> None:
