@@ -25,9 +25,6 @@ from graphc.ops.products import Times
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import LearnableParameter
 
-# Steps written out in one iteration: measured to help where a step is short, and never to hurt (benchmarks/recurrence).
-_UNROLL = 4
-
 
 @lowers_loops
 def run_loop(op: Scan, step: Step, node: Node) -> Mapping[Node, Value]:
@@ -107,7 +104,7 @@ class _Loop:
             return self.one(arguments.tree(invariant), history, row, dict(zip(products, taps, strict=True)))
 
         with full_precision():
-            found = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward, unroll=_UNROLL)
+            found = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
         return {name: _from_lanes(y, lanes, real) for name, y in found.items()}
 
     @property
