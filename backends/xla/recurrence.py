@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from graphc.backend import Environment
+from graphc.backends.xla.activations import fused_sigmoid
 from graphc.backends.xla.arithmetic import widened
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
 from graphc.backends.xla.scans import Gradients, scan
@@ -24,6 +25,7 @@ from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
 from graphc.ops.products import Times
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import LearnableParameter
+from graphc.ops.unary import Sigmoid, StableSigmoid
 
 
 @lowers_loops
@@ -187,6 +189,10 @@ class _BodyStep(Step):
         self.applied_to: dict[Node, Any] = {}
 
     def evaluate(self, node: Node) -> None:
+        if isinstance(node.op, Sigmoid | StableSigmoid):
+            x = self.values[node.inputs[0]].dense
+            self.values[node] = Value(node.type, fused_sigmoid(node.op, self.context(node), x))
+            return
         if node not in self.products:
             super().evaluate(node)
             return
