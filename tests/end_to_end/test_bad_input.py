@@ -88,11 +88,11 @@ CASES = (
         "misspelt key",
         """
         error[GC0501]: required parameter missing: Train:SGD:maxEpochs
-          --> m.cntk:20:5
+          --> m.cntk:22:9
            |
-        20 |     SGD = {
-           |     ^^^
-           = it says 'maxEpoch', at m.cntk:22:9
+        22 |         maxEpoch = 2
+           |         ^^^^^^^^
+           = SGD needs maxEpochs, at m.cntk:20:5
            = hint: did you mean maxEpochs where it says maxEpoch?
         """,
         edits=(("maxEpochs", "maxEpoch"),),
@@ -148,7 +148,7 @@ CASES = (
           |
         2 | modelPath = "$OutDir$/model"
           |              ^^^^^^^^
-          = hint: define it at the root or pass OutDir=VALUE as an argument
+          = hint: did you mean $RunDir$?
         """,
         edits=(('"out/model"', '"$OutDir$/model"'),),
         made=(),
