@@ -11,6 +11,7 @@ import pytest
 
 from graphc.cli.main import main
 from graphc.network.text import parse_network
+from graphc.ops.sources import LearnableParameter
 from graphc.train.checkpoint import load_model
 
 MODELS = Path(__file__).parents[2] / "models" / "digits"
@@ -57,7 +58,8 @@ def test_edits_are_saved_with_the_values_of_the_model(edit, trained, capfd):
     for name, old in (("V", W), ("copy of V", W), (B, B)):
         np.testing.assert_array_equal(after.values[name], before.values[old])
     network = parse_network(after.network)
-    assert network[B].op.learning_rate_multiplier == 0.5 and W not in network
+    bias = network[B].op
+    assert isinstance(bias, LearnableParameter) and bias.learning_rate_multiplier == 0.5 and W not in network
 
 
 def test_values_cross_models_and_files(edit, trained):
