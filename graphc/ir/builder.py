@@ -213,13 +213,15 @@ class _RegionBuilder(_GraphBuilder):
             return
         self.backward = call.operation == "FutureValue"
         given = {a.name: a.value for a in call.attributes}
-        try:
-            step, default = int(given.get("timeStep", 1)), float(given.get("default", 0.1))
-            initial = None if given.get("initial") is None else int(given["initial"])
-        except (TypeError, ValueError):
-            self._error("GC0903", "a delay has whole numbers timeStep and initial, and a number default", call)
+        step, default, initial = given.get("timeStep", 1), given.get("default", 0.1), given.get("initial")
+        whole = [n for n in (step, initial) if n is not None]
+        if any(not isinstance(n, int) or isinstance(n, bool) for n in whole) or step < 1:
+            self._error("GC0903", "timeStep is a whole number from 1, and initial the number of an operand", call)
             return
-        self.carries.append(Carry(target.name, call.operands[0].name, step, default, initial))
+        if not isinstance(default, int | float):
+            self._error("GC0903", "default is a number", call)
+            return
+        self.carries.append(Carry(target.name, call.operands[0].name, step, float(default), initial))
 
     def region(self) -> Region | None:
         if self.found.errors:
@@ -236,4 +238,10 @@ class _RegionBuilder(_GraphBuilder):
             message = "a region computes values with a dynamic axis and has an update for each delay"
             self._error("GC0901", message, self.opened)
             return None
+        for carry in self.carries:
+            lost = next((name for name in (carry.name, carry.value) if name not in body.roots), None)
+            if lost is not None:
+                hint = f"list it: root {', '.join([*body.roots, lost])}"
+                self._error("GC0901", f"the region carries {lost}, which is no root of it", self.opened, hint)
+                return None
         return Region(body, axis, self.backward, steps, constants, tuple(self.carries))

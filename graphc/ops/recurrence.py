@@ -28,11 +28,16 @@ class Scan(Op):
         region = self.region
         if len(types) != region.operands:
             raise ShapeError(f"the loop takes {region.operands} operands, {len(types)} were given")
+        lost = next((c for c in region.carries if c.initial is not None and not 0 <= c.initial < len(types)), None)
+        if lost is not None:
+            raise ShapeError(f"the initial state of {lost.name} is operand {lost.initial}, of {len(types)}")
         sources = [*region.steps, *region.constants]
         expected = {name: node.type for name, node in region.body.names.items()}
         for index, (name, type) in enumerate(zip(sources, types, strict=False)):
             if name in expected and expected[name] != type.dense():
                 raise ShapeError(f"operand {index + 1} is {type}, but the loop reads {expected[name]}", index)
+        if self.output not in region.body.roots:
+            raise ShapeError(f"the loop has no result {self.output}, it has {', '.join(region.body.roots) or 'none'}")
         return region.type_of(self.output)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
