@@ -281,7 +281,8 @@ class _Checker:
 def _cannot_run(network: Network) -> list[Diagnostic]:
     """Recurrences that are no loops, and warnings of operators that no backend can compute."""
     found = uncomputed(network)
-    return [*faults(network.roots), *([] if found is None else [replace(found, severity=Severity.WARNING)])]
+    loops = faults(network.roots) if any(node.is_delay for node in network) else []
+    return [*loops, *([] if found is None else [replace(found, severity=Severity.WARNING)])]
 
 
 def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCommand) -> None:

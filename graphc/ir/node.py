@@ -111,6 +111,7 @@ class Context:
         return self.xp.where(mask != 0, x, self.xp.zeros((), x.dtype))
 
 
+@dataclass(frozen=True, repr=False)
 class Op:
     """Base of all operators. A subclass is decorated with `op`; its docstring is its manual page.
 
@@ -221,8 +222,11 @@ REGISTRY: dict[str, type[Op]] = {}
 @dataclass_transform(frozen_default=True)
 def op(cls: _T) -> _T:
     """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
-    # dataclass would compile a __repr__ for each of them at every start
-    cls = dataclass(frozen=True, repr=False)(cls)
+    # dataclass would compile a __repr__ for each of them at every start, and for a class without fields of its own what
+    # its base has already
+    hints = cls.__dict__.get("__annotations__", {}).values()
+    if any(not str(hint).removeprefix("typing.").startswith("ClassVar") for hint in hints):
+        cls = dataclass(frozen=True, repr=False)(cls)
     for name in cls.names:
         if REGISTRY.setdefault(name.lower(), cls) is not cls:
             raise TypeError(f"operation {name} is registered twice")
