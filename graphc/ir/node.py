@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 import threading
@@ -224,7 +225,7 @@ def op(cls: _T) -> _T:
     """Make a frozen dataclass of an operator and enter it under its names; a second entry of a name is an error."""
     # dataclass would compile a __repr__ for each of them at every start, and for a class without fields of its own what
     # its base has already
-    hints = cls.__dict__.get("__annotations__", {}).values()
+    hints = inspect.get_annotations(cls).values()
     if any(not str(hint).removeprefix("typing.").startswith("ClassVar") for hint in hints):
         cls = dataclass(frozen=True, repr=False)(cls)
     for name in cls.names:
