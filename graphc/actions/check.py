@@ -23,23 +23,18 @@ from graphc.config.commands import (
     read_network_source,
     readers_of,
 )
-from graphc.config.edit_script import macro_texts, script_text
 from graphc.config.experiment import CommandSection, read_experiment
-from graphc.config.ndl import ndl_of_file
 from graphc.config.reading import as_warnings, is_undefined, read_section
 from graphc.data.streams import match_streams
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Severity, SourceFile, SourceText, placing
 from graphc.network.build import ELEMENTS, build_network, check_definitions, without_preamble
 from graphc.network.explain import uncomputed
-from graphc.network.mel.interpreter import SavedModel, check_commands, run_script
-from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network
 from graphc.network.recurrence import faults
 from graphc.network.saved import loaded_network, read_model_text
 from graphc.network.session import Session
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.syntax.configuration_text import strip_comments
-from graphc.syntax.mel import read_script
 
 Write = Callable[[str], None]
 
@@ -130,6 +125,10 @@ def check_description(file: SourceFile, settings: ConfigurationRecord) -> Check:
 
     ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros`` and ``precision``.
     """
+    # here, because whoever checks BrainScript must not wait for the other languages; below too
+    from graphc.config.ndl import ndl_of_file
+    from graphc.network.ndl.build import build_ndl_network
+
     result = Check()
     session = Session(files_required=False)
 
@@ -150,6 +149,10 @@ def check_edits(file: SourceFile, settings: ConfigurationRecord) -> Check:
     ``settings`` hold the values of its ``$name$`` and may name ``ndlMacros``. Without all of the values only the
     commands themselves are checked.
     """
+    from graphc.config.edit_script import macro_texts
+    from graphc.network.mel.interpreter import check_commands, run_script
+    from graphc.syntax.mel import read_script
+
     result, text = Check(), strip_comments(SourceText.of(file))
     session = Session(files_required=False)
     macros, asked = settings.string("ndlMacros", None), settings.span_of("ndlMacros") or settings.span
@@ -215,6 +218,9 @@ class _Checker:
                 pass
 
     def _check_edits(self, command: ScriptCommand) -> None:
+        from graphc.config.edit_script import macro_texts, script_text
+        from graphc.network.mel.interpreter import SavedModel, run_script
+
         found = self._result.found
         try:
             text = script_text(command)

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any
 from graphc.config.commands import Builder, NetworkSource
 from graphc.config.experiment import RootSettings
 from graphc.config.learner import SGDSettings
-from graphc.config.ndl import read_ndl_network
-from graphc.config.networks import read_simple_network
 from graphc.data.streams import WantedInput
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, Span, did_you_mean
 from graphc.network.build import ELEMENTS, build_network
-from graphc.network.ndl.build import build_ndl_network
 from graphc.network.network import Network, NetworkNode, needed
 from graphc.network.session import Session
-from graphc.network.simple import build_simple_network
 from graphc.network.text import parse_network
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.syntax.brainscript import IncludePath
@@ -70,11 +66,18 @@ class Networks:
         )
 
     def _simple(self, source: NetworkSource, found: Diagnostics) -> Network:
+        # here, because `check` of what has no such section must not wait for them; below too
+        from graphc.config.networks import read_simple_network
+        from graphc.network.simple import build_simple_network
+
         assert source.record is not None
         settings, spans = read_simple_network(source.record)
         return build_simple_network(settings, ELEMENTS[self.settings.precision], spans, source.span, found)
 
     def _description(self, source: NetworkSource, found: Diagnostics) -> Network:
+        from graphc.config.ndl import read_ndl_network
+        from graphc.network.ndl.build import build_ndl_network
+
         assert source.record is not None
         script = read_ndl_network(source.record)
         element = ELEMENTS[self.settings.precision]
