@@ -1,4 +1,4 @@
-"""Gradients by reverse sweep: an operator's own pullback, else numerical vector–Jacobian products.
+"""Gradients by reverse sweep: an operator's own pullback, else numerical vector–Jacobian products; loops step by step.
 
 The numerical ones take central differences of fourth order in float64, so they are good to about 1e-11; they evaluate
 an operator four times for each element of an operand, which only small arrays can afford.
@@ -13,7 +13,9 @@ import numpy as np
 
 from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, Results
 from graphc.backends.reference.evaluate import Step
-from graphc.ir import ElementType, Graph, Node
+from graphc.backends.reference.loops import aligned, initial_frame, unrolled
+from graphc.ir import Context, ElementType, Graph, Node
+from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 
 
@@ -40,7 +42,8 @@ def gradients(
     wanted = {n.op.name: n for n in part.nodes if isinstance(n.op, InputValue | LearnableParameter)}
     targets = {name: wanted[name] for name in wrt if name in wanted}
     weight = np.ones_like(values[top]) if cotangent is None else np.asarray(cotangent, values[top].dtype)
-    found = _sweep(step, part.nodes, values, top, np.broadcast_to(weight, values[top].shape), set(targets.values()))
+    weight = step_masked(step, top, np.broadcast_to(weight, values[top].shape))
+    found = _sweep(step, part.nodes, values, {top: weight}, set(targets.values()))
     return {name: found[node] if node in found else np.zeros_like(values[node]) for name, node in targets.items()}
 
 
@@ -63,10 +66,11 @@ def value_and_gradients(run: Function, graph: Graph, *, training: bool) -> Gradi
 
 
 def _sweep(
-    step: Step, nodes: Sequence[Node], values: Mapping[Node, Any], top: Node, weight: Any, targets: set[Node]
+    step: Step, nodes: Sequence[Node], values: Mapping[Node, Any], tops: Mapping[Node, np.ndarray], targets: set[Node]
 ) -> dict[Node, np.ndarray]:
+    """Gradients of the nodes between the targets and ``tops``, of which the gradients are given."""
     reaching = _reaching(nodes, targets)
-    found: dict[Node, np.ndarray] = {top: step_masked(step, top, weight)}
+    found = dict(tops)
     for node in reversed(nodes):
         if node not in found or not node.inputs or node not in reaching:
             continue
@@ -98,12 +102,52 @@ def step_masked(step: Step, node: Node, g: Any) -> np.ndarray:
 def _operand_gradients(
     step: Step, node: Node, operands: list[Any], y: Any, g: Any, wanted: list[int]
 ) -> Iterable[tuple[int, np.ndarray]]:
+    if isinstance(node.op, Scan):
+        given = _of_loop(step, node.op, step.context(node), operands, g)
+        return [(i, given[i]) for i in wanted]
     pullback = getattr(node.op, "pullback", None)
     if pullback is not None:
         with np.errstate(all="ignore"):
             given = pullback(step.context(node), operands, y, g)
         return [(i, given[i]) for i in wanted if given[i] is not None]
     return [(i, numerical(step, node, operands, g, i)) for i in wanted]
+
+
+def _of_loop(step: Step, op: Scan, c: Context, operands: list[Any], g: Any) -> list[np.ndarray]:
+    """Gradients of the operands of a loop: through each step of each sequence, the last one first."""
+    region, body = op.region, op.region.one_step((op.output,))
+    sources = {n.op.name: n for n in body.nodes if isinstance(n.op, InputValue | LearnableParameter)}
+    found = [np.zeros(x.shape) for x in operands]
+    for number, frames in unrolled(op, step, c, operands):
+        asked: list[dict[Node, Any]] = [{} for _ in frames]
+        for t, frame in reversed([*enumerate(frames)]):
+            here = slice(frame.at, frame.at + 1)
+            _add(asked[t], body.roots[op.output], g[here])
+            of_nodes = _sweep(frame.step, body.nodes, frame.values, asked[t], set(sources.values()))
+            of_step = {name: of_nodes[node] for name, node in sources.items() if node in of_nodes}
+            for index, name in enumerate((*region.steps, *region.constants)):
+                if name in of_step:
+                    found[index][here if index < len(region.steps) else ...] += of_step[name]
+            for carry in (carry for carry in region.carries if carry.name in of_step):
+                d = of_step[carry.name]
+                if t >= carry.time_step:
+                    value, before = region.body.roots[carry.value], t - carry.time_step
+                    _add(asked[before], value, _narrow(d, frames[before].values[value]))
+                elif carry.initial is not None and c.operands[carry.initial].axis is None:
+                    found[carry.initial] += sum_to(d, found[carry.initial].shape)
+                elif carry.initial is not None:
+                    at = initial_frame(region, carry, t, number, c, len(found[carry.initial]))
+                    found[carry.initial][at : at + 1] += _narrow(d, found[carry.initial][at : at + 1])
+    return found
+
+
+def _add(found: dict[Node, Any], node: Node, g: Any) -> None:
+    found[node] = found[node] + g if node in found else g
+
+
+def _narrow(d: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The gradient of ``x``, a frame, from that of what it was broadcast to."""
+    return sum_to(d, aligned(x, d.ndim).shape).reshape(x.shape)
 
 
 def numerical(step: Step, node: Node, operands: list[Any], g: Any, index: int, *, scale: float = 1.0) -> np.ndarray:
