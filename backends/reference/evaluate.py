@@ -16,7 +16,6 @@ from graphc.ir.layout import align, array_shape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
-from graphc.ops.statistics import epoch_updates
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class ReferenceBackend:
     name: str = "reference"
 
     def function(self, graph: Graph, *, training: bool = False) -> Function:
-        part = graph if training else replace(graph, updates=epoch_updates(graph))
+        part = graph if training else replace(graph, updates=())
         _require_evaluable(part)
 
         def run(parameters: Parameters, feeds: Feeds, environment: Environment) -> Results:
