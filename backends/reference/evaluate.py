@@ -16,6 +16,7 @@ from graphc.ir.layout import align, array_shape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.statistics import epoch_updates
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ReferenceBackend:
     name: str = "reference"
 
     def function(self, graph: Graph, *, training: bool = False) -> Function:
-        part = graph if training else replace(graph, updates=())
+        part = graph if training else replace(graph, updates=epoch_updates(graph))
         _require_evaluable(part)
 
         def run(parameters: Parameters, feeds: Feeds, environment: Environment) -> Results:

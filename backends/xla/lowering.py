@@ -22,6 +22,7 @@ from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
 from graphc.ops.shaping import Slice
 from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.statistics import epoch_updates
 
 # Both belong to graphc.backend, which knows nothing of JAX.
 jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames"], [])
@@ -60,9 +61,10 @@ def full_precision() -> AbstractContextManager[Any]:
 def function(graph: Graph, *, training: bool = False, arithmetic: Arithmetic = "full") -> Function:
     """The graph as a pure, traceable function; raises `DiagnosticError` for operators without a lowering.
 
-    State changes in training only. Outputs have the graph's element types in every arithmetic.
+    State changes in training only, but for what an epoch accumulates. Outputs have the graph's element types in every
+    arithmetic.
     """
-    graph = graph if training else replace(graph, updates=())
+    graph = graph if training else replace(graph, updates=epoch_updates(graph))
     _check(graph)
 
     def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:

@@ -13,13 +13,14 @@ from graphc.actions.context import RunContext
 from graphc.actions.events import Criterion
 from graphc.actions.feeding import Data, require_lengths
 from graphc.actions.parameters import completed
-from graphc.actions.progress import averaged
+from graphc.actions.progress import averages
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, placing
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
 from graphc.train.evaluation import EvaluationStep
 from graphc.train.feeds import DeviceColumns, to_device
+from graphc.train.totals import Totals
 
 
 class Watch(Protocol):
@@ -47,7 +48,7 @@ class Evaluator:
     def of(network: Network, roots: Sequence[str], data: Data, context: RunContext) -> Evaluator:
         graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
         with placing(context.device_place):
-            step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic)
+            step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
         return Evaluator(step, data, to_device(step.graph, data.columns, step.device), network)
 
     def score(
@@ -61,19 +62,15 @@ class Evaluator:
         minibatches, _ = self.data.plan(self.step.graph, 0, minibatch_size, epoch_size)
         parameters = self.step.place(completed(values, self.step.graph))
         table = self.step.table(minibatches)
-        sums, samples = dict.fromkeys(self.operations, 0.0), dict.fromkeys(self.operations, 0)
+        total = Totals(dict.fromkeys(self.operations, 0.0), {}, dict.fromkeys(self.operations, 0))
         ranges = [(0, len(minibatches))] if watch is None else watch.ranges(len(minibatches))
         for first, last in ranges:
             part = self.step.totals(parameters, self.columns, table, range(first, last))
             require_lengths(part.failed, minibatches, self.data, self.network)
-            sums = {name: sums[name] + part.sums[name] for name in sums}
-            samples = {name: samples[name] + part.samples[name] for name in samples}
+            total = part.after(total)
             if watch is not None:
-                watch.report(first, last, self._averages(part.sums, part.samples))
-        return self._averages(sums, samples), len(minibatches)
-
-    def _averages(self, sums: Mapping[str, float], samples: Mapping[str, int]) -> tuple[Criterion, ...]:
-        return tuple(averaged(name, operation, sums, samples) for name, operation in self.operations.items())
+                watch.report(first, last, averages(part, self.operations))
+        return averages(total, self.operations), len(minibatches)
 
 
 def require_scalars(network: Network, names: Sequence[str], place: Span | None) -> None:

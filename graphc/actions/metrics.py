@@ -91,7 +91,8 @@ def _metrics(criteria: Sequence[Criterion]) -> dict[str, float]:
 
 
 def _samples(criteria: Sequence[Criterion]) -> int:
-    return criteria[0].samples if criteria else 0
+    # one that is accumulated counts 1
+    return max((c.samples for c in criteria), default=0)
 
 
 def _finite(value: Any) -> Any:

@@ -15,6 +15,7 @@ from graphc.ir import Graph, Node
 from graphc.ir.layout import array_shape
 from graphc.network.network import Network, NetworkNode
 from graphc.ops.sources import LearnableParameter
+from graphc.train.accumulated import epoch_start
 from graphc.train.checkpoint import load_model
 from graphc.train.initialise import CURRENT, CntkNumbers, initialise
 
@@ -71,10 +72,12 @@ def _stored_values(nodes: list[NetworkNode]) -> Values:
 
 
 def completed(values: Mapping[str, npt.NDArray[Any]], graph: Graph) -> Values:
-    """The values that the graph's parameters take: those given, and the constants that passes have made.
+    """The values that the graph's parameters take: those given, the constants that passes have made, and zeros for
+    what an epoch accumulates.
 
     Raises `DiagnosticError` where statistics of the training set are not computed yet.
     """
+    values = {**values, **epoch_start(graph)}
     made: dict[str, Node] = {}
     for node in graph.nodes:
         if isinstance(node.op, LearnableParameter) and node.op.name not in values:

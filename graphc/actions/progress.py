@@ -42,15 +42,14 @@ class Progress:
         self._counts = counts
         self._epoch = epoch
         self._is_sized = bool(sgd.epoch_size) or not is_first
-        self._sums = dict.fromkeys(operations, 0.0)
-        self._samples = dict.fromkeys(operations, 0)
+        self._totals = Totals(dict.fromkeys(operations, 0.0), {}, dict.fromkeys(operations, 0))
         self._since = time.perf_counter()
         self._rates: list[tuple[int, float]] = []
 
     @property
     def samples(self) -> int:
         """Those that the criterion has counted so far."""
-        return next(iter(self._samples.values()))
+        return next(iter(self._totals.samples.values()))
 
     def reports(self) -> list[tuple[int, int]]:
         """Ranges of minibatches after each of which somebody wants to know how it goes."""
@@ -59,8 +58,7 @@ class Progress:
 
     def report(self, first: int, last: int, totals: Totals) -> None:
         now = time.perf_counter()
-        sums = {n: totals.sums[n] - self._sums[n] for n in self._operations}
-        criteria = self._criteria(sums, {n: totals.samples[n] - self._samples[n] for n in self._operations})
+        criteria = self._criteria(totals.since(self._totals))
         samples = criteria[0].samples
         period = self._sgd.num_mbs_to_show_result
         due = bool(period) and last % period == 0
@@ -81,19 +79,21 @@ class Progress:
             )
         )
         self._rates.append((samples, now - self._since))
-        self._sums, self._samples, self._since = dict(totals.sums), dict(totals.samples), now
+        self._totals, self._since = totals, now
 
     def averages(self) -> tuple[Criterion, ...]:
-        return self._criteria(self._sums, self._samples)
+        return self._criteria(self._totals)
 
     def samples_per_second(self) -> float:
         """Of the epoch without its first report, in which programs are compiled, unless that is all there is."""
         rates = self._rates[1:] or self._rates
         return sum(n for n, _ in rates) / max(sum(s for _, s in rates), 1e-9)
 
-    def _criteria(self, sums: Mapping[str, float], samples: Mapping[str, int]) -> tuple[Criterion, ...]:
-        return tuple(averaged(name, op, sums, samples) for name, op in self._operations.items())
+    def _criteria(self, totals: Totals) -> tuple[Criterion, ...]:
+        return averages(totals, self._operations)
 
 
-def averaged(name: str, operation: str, sums: Mapping[str, float], samples: Mapping[str, int]) -> Criterion:
-    return Criterion(name, operation, sums[name] / max(samples[name], 1), samples[name])
+def averages(totals: Totals, operations: Mapping[str, str]) -> tuple[Criterion, ...]:
+    """Average of each root, in the order of ``operations``, which has their operations by name."""
+    sums, samples = totals.sums, totals.samples
+    return tuple(Criterion(n, op, sums[n] / max(samples[n], 1), samples[n]) for n, op in operations.items())

@@ -60,7 +60,7 @@ class Pass:
         names = sources_of(statistics)
         graph = optimise(to_graph(self.network, names, storages=self.data.storages, updates=False))
         with placing(self.context.device_place):
-            step = EvaluationStep(graph, names, device=self.context.device)
+            step = EvaluationStep(graph, names, device=self.context.device, seed=self.context.seed)
         parameters = step.place(completed(values, step.graph))
         columns = to_device(step.graph, self.data.columns, step.device)
         # the first epoch of the reader, in its order

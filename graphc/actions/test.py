@@ -57,7 +57,8 @@ class _Progress:
 
     def report(self, first: int, last: int, criteria: tuple[Criterion, ...]) -> None:
         now = time.perf_counter()
-        samples = criteria[0].samples
+        # one that is accumulated counts 1
+        samples = max(c.samples for c in criteria)
         done = last / self._minibatches
         self.context.observer.handle(
             MinibatchesDone(

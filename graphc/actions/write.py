@@ -69,7 +69,7 @@ def _write_all(
 ) -> int:
     graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
     with placing(context.device_place):
-        step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic)
+        step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
     parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
     taken, minibatches = data.plan(graph, 0, command.minibatch_size.value(0), command.epoch_size)

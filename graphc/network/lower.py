@@ -12,6 +12,7 @@ from graphc.network.recurrence import Loop, components, is_loop, loop_of
 from graphc.ops.delays import Delay
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
+from graphc.ops.statistics import EpochAccumulator, EpochMean, epoch_updates
 
 
 def to_graph(
@@ -24,7 +25,7 @@ def to_graph(
     """Graph of an inferred network; without ``roots``, of its criteria, evaluations and outputs.
 
     ``storages`` says how the reader delivers inputs that are not dense. With ``updates`` the graph also computes the
-    new values of state. Raises `DiagnosticError`.
+    new values of state; what an epoch accumulates it always does. Raises `DiagnosticError`.
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
     lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()})
@@ -39,13 +40,14 @@ def to_graph(
             order.extend(component)
     made = lowering.made
     groups = {g: tuple(n.name for n in nodes if n in made) for g, nodes in network.groups.items()}
-    return Graph(
+    graph = Graph(
         roots={node.name: made[node] for node in chosen},
         names={node.name: made[node] for node in order},
-        updates=lowering.updates() if updates else (),
+        updates=lowering.updates(),
         groups={g: names for g, names in groups.items() if names},
         spans={node.name: node.span for node in order if node.span is not None},
     )
+    return graph if updates else dataclasses.replace(graph, updates=epoch_updates(graph))
 
 
 def _find(network: Network, name: str) -> NetworkNode:
@@ -66,6 +68,8 @@ class _Lowering:
     def add(self, node: NetworkNode) -> None:
         op = self._stored(node)
         inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
+        if isinstance(op, EpochAccumulator):
+            op, inputs = EpochMean(), (*inputs, *_accumulated(node))
         self.made[node] = op(*inputs, span=node.span)
         self._advance(op, inputs, node)
 
@@ -118,6 +122,17 @@ class _Lowering:
 
     def updates(self) -> tuple[tuple[Node, Node], ...]:
         return tuple(self._current.items())
+
+
+def _accumulated(node: NetworkNode) -> tuple[Node, Node]:
+    """The mean and the number of frames so far; a point and a digit end no name that the author can give."""
+    type = _type(node)
+    shapes = type.shape, (1,)
+    mean, frames = (
+        LearnableParameter(f"{node.name}.{at}", shape, 0.0, element=type.element, is_state=True)()
+        for at, shape in enumerate(shapes)
+    )
+    return mean, frames
 
 
 def _read_in_body(node: NetworkNode) -> list[NetworkNode]:

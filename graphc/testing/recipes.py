@@ -290,17 +290,22 @@ def ranked(d: Drawing, cls: type[Op]) -> Node:
 
 
 def sampled(d: Drawing, cls: type[Op]) -> Node:
-    c, size = d.choices, d.choices.integer(2, 5)
+    c, size, repeats = d.choices, d.choices.integer(2, 5), d.choices.flag()
     weights = d.shaped(c.one_of(((size,), (size, 1))), frames=False)
-    if c.flag():
-        return sampling.RandomSampleInclusionFrequency(c.integer(1, 6), allow_duplicates=True)(weights)
-    return sampling.RandomSampleInclusionFrequency(c.integer(1, size - 1))(weights)
+    number = c.integer(1, 6 if repeats else size - 1)
+    name = d.name(cls.names[0])
+    return cls(name=name, sample_size=number, allow_duplicates=repeats)(weights)  # pyright: ignore[reportCallIssue]
 
 
 def normalized_by_statistics(d: Drawing, cls: type[Op]) -> Node:
     x = d.anything()
     shapes = x.type.dims, (x.type.size,)
     return cls()(x, *(d.shaped(d.choices.one_of(shapes), frames=False) for _ in range(2)))
+
+
+def epoch_statistic(d: Drawing, cls: type[Op]) -> Node:
+    x = d.anything(frames=True)
+    return cls()(x, d.state(x.type.dims, 0.0), d.state((1,), 0.0))
 
 
 def batch_normalization(d: Drawing, cls: type[Op]) -> Node:
@@ -383,7 +388,9 @@ RECIPES: dict[type[Op], Recipe] = {
     transcription.LabelsToGraph: Recipe(with_frames),
     transcription.ForwardBackward: Recipe(forward_backward, {0: domains.tokens}),
     transcription.EditDistanceError: Recipe(edit_distance, frames_are_independent=False),
-    sampling.RandomSampleInclusionFrequency: Recipe(sampled, {0: POSITIVE}),
+    **dict.fromkeys((sampling.RandomSample, sampling.RandomSampleInclusionFrequency), Recipe(sampled, {0: POSITIVE})),
+    statistics.EpochAccumulator: Recipe(with_frames),
+    **dict.fromkeys((statistics.EpochMean, statistics.EpochFrames), Recipe(epoch_statistic, {2: domains.whole(9)})),
     statistics.PerDimMeanVarNormalization: Recipe(normalized_by_statistics, _SCALING),
     statistics.PerDimMeanVarDeNormalization: Recipe(normalized_by_statistics, _SCALING),
     normalization.BatchNormalization: Recipe(batch_normalization, _NORMALIZATION),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphc.ir import Frames, Graph
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ops.lengths import first_failures, length_checks
 from graphc.ops.sources import LearnableParameter
+from graphc.ops.statistics import accumulated_roots, epoch_updates
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
 from graphc.train.totals import NEVER, FailedCheck, Tally, Totals, length_failures, root_samples, root_totals
@@ -48,14 +49,28 @@ class Outputs:
 
 
 class EvaluationStep:
-    """Computes ``roots``, any named nodes of the graph, in inference mode; no state changes."""
+    """Computes ``roots``, any named nodes of the graph, in inference mode.
+
+    No state changes, but for what accumulates over the minibatches: that begins with `place`. Random samples follow
+    from ``seed`` and the number of the minibatch.
+    """
 
     def __init__(
-        self, graph: Graph, roots: Sequence[str], *, device: str | int = "auto", arithmetic: Arithmetic = "full"
+        self,
+        graph: Graph,
+        roots: Sequence[str],
+        *,
+        device: str | int = "auto",
+        arithmetic: Arithmetic = "full",
+        seed: int = 0,
     ) -> None:
         self.engine = engine()
         self.roots = tuple(dict.fromkeys(roots))
-        self.graph = graph.select(self.roots, updates=False)
+        chosen = graph.select(self.roots)
+        self.graph = replace(chosen, updates=epoch_updates(chosen))
+        self.accumulated = accumulated_roots(self.graph)
+        self.is_accumulated = np.array([name in self.accumulated for name in self.roots])
+        self.word = np.uint32(self.engine.epoch_word(seed, 0))
         self.device = self.engine.device(device)
         self.checks = length_checks(self.graph)
         self.function = self.engine.function(self.graph, arithmetic=arithmetic)
@@ -71,9 +86,12 @@ class EvaluationStep:
         return EvaluationTable(minibatches, *jax.device_put(arrays, self.device))
 
     def totals(
-        self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable, rows: range | None = None
+        self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable, rows: range | None = None
     ) -> Totals:
-        """Sum of every root over all elements of the frames of some minibatches, by default of all."""
+        """Sum of every root over all elements of the frames of some minibatches, by default of all.
+
+        What accumulates goes on in ``values``.
+        """
         dtype = next(iter(self.graph.roots.values())).type.element.value
         rows = range(len(table.minibatches)) if rows is None else rows
         with self.engine.precision(self.graph):
@@ -81,14 +99,16 @@ class EvaluationStep:
             tally = jax.device_put(start, self.device)
         for row in rows:
             program, minibatch = self._program("sums", table, row)
-            tally = program(values, columns, minibatch, tally)
-        return tally.read(self.roots, checks=self.checks)
+            tally, updates = program(values, columns, minibatch, tally)
+            values.update(updates)
+        return tally.read(self.roots, checks=self.checks, accumulated=self.accumulated)
 
-    def outputs(self, values: Mapping[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
+    def outputs(self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
         """Value of every root, a minibatch at a time."""
         for row in range(len(table.minibatches)):
             program, minibatch = self._program("values", table, row)
-            found = program(values, columns, minibatch)
+            found = program(values, columns, minibatch, np.int32(row))
+            values.update(found.updates)
             if table.minibatches.batches is None:
                 count = int(table.minibatches.counts[row])
                 yield Outputs({n: self._real(n, np.asarray(found.outputs[n]), count) for n in self.roots})
@@ -120,7 +140,7 @@ class EvaluationStep:
         else:
             full = bool(table.minibatches.counts[row] == table.minibatches.capacity)
             kind = "full" if full else "partial"
-            minibatch = table.indices, table.counts, np.int32(row)
+            minibatch = table.indices, table.counts
         if (what, kind) not in self._programs:
             body = self._sums if what == "sums" else self._values
             donate = (3,) if what == "sums" else ()
@@ -131,17 +151,22 @@ class EvaluationStep:
     def _programs(self) -> dict[tuple[str, str], Callable[..., Any]]:
         return {}
 
-    def _sums(self, kind: str, values: Any, columns: Any, minibatch: Any, tally: Tally) -> Tally:
-        found = self._values(kind, values, columns, minibatch)
+    def _sums(
+        self, kind: str, values: Any, columns: Any, minibatch: Any, tally: Tally
+    ) -> tuple[Tally, Mapping[str, Any]]:
+        found = self._values(kind, values, columns, minibatch, tally.at)
         totals, samples = root_totals(self.graph, self.roots, found), root_samples(self.graph, self.roots, found)
-        return tally.after(totals, samples, jnp.isfinite(totals), length_failures(self.checks, found))
+        told = totals, samples, jnp.isfinite(totals), length_failures(self.checks, found)
+        return tally.after(*told, accumulated=self.is_accumulated), found.updates
 
-    def _values(self, kind: str, values: Any, columns: Any, minibatch: Any) -> Results:
+    def _values(self, kind: str, values: Any, columns: Any, minibatch: Any, row: Any) -> Results:
+        random = self.engine.stream(jnp.stack([self.word, jnp.asarray(row, jnp.uint32)]))
         if kind == "sequences":
             feeds = take_batch(self.graph, columns, minibatch.samples)
-            return self.function(values, feeds, Environment(frames=minibatch.frames))
-        indices, counts, row = minibatch
-        return self.function(values, take(columns, indices[row]), Environment(None if kind == "full" else counts[row]))
+            return self.function(values, feeds, Environment(frames=minibatch.frames, random=random))
+        indices, counts = minibatch
+        environment = Environment(None if kind == "full" else counts[row], random=random)
+        return self.function(values, take(columns, indices[row]), environment)
 
 
 def _lengths(frames: Frames) -> npt.NDArray[np.integer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphc.data.mersenne import MT19937_64
+from graphc.ops.sampling import RandomSample, RandomSampleInclusionFrequency
+from graphc.train.classes import different, frequencies, repeated
 from graphc.train.uniform import uniform
 
 
@@ -51,6 +53,29 @@ class NodeStreams:
         with self._lock:
             return self._uniform(name, epoch, minibatch, shape, dtype)
 
+    def classes(self, op: RandomSample, epoch: int, minibatch: int, weights: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """Numbers of the classes drawn; -1 for each where the weights do not allow so many."""
+
+        def draw(engine: MT19937_64) -> npt.NDArray[Any]:
+            if op.allow_duplicates:
+                found = repeated(engine, weights, op.sample_size)
+            else:
+                found, _ = different(engine, weights, op.sample_size) or (None, 0)
+            return np.full(op.sample_size, -1) if found is None else found
+
+        return self._drawn(op.name, epoch, minibatch, draw).astype(np.int32)
+
+    def frequencies(
+        self, op: RandomSampleInclusionFrequency, epoch: int, minibatch: int, weights: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
+        """How often each class is expected; no numbers where the weights do not allow so many."""
+
+        def draw(engine: MT19937_64) -> npt.NDArray[Any]:
+            found = frequencies(engine, weights, op.sample_size, repeats=op.allow_duplicates)
+            return np.full(len(weights), np.nan) if found is None else found
+
+        return self._drawn(op.name, epoch, minibatch, draw).astype(weights.dtype)
+
     def _uniform(
         self, name: str, epoch: int, minibatch: int, shape: tuple[int, ...], dtype: npt.DTypeLike
     ) -> npt.NDArray[Any]:
@@ -58,9 +83,7 @@ class NodeStreams:
         size = int(np.prod(shape[1:], dtype=np.int64))
         state = self._engines.get((epoch, name))
         if state is None or (state.frames > start and state.minibatch != minibatch):
-            # the nodes of all epochs so far have had seeds of their own
-            state = _Engine(MT19937_64((epoch - 1) * len(self.names) + self.names.index(name)))
-            self._engines[epoch, name] = state
+            state = self._engines[epoch, name] = self._new(epoch, name)
         if state.minibatch != minibatch:
             for _ in state.engine.blocks((start - state.frames) * size):
                 pass
@@ -68,6 +91,22 @@ class NodeStreams:
             numbers[: end - start] = uniform(state.engine, (end - start) * size, 0, 1, dtype).reshape(-1, *shape[1:])
             state.drawn, state.minibatch, state.frames = numbers, minibatch, end
         return state.drawn
+
+    def _drawn(
+        self, name: str, epoch: int, minibatch: int, draw: Callable[[MT19937_64], npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
+        """What a node draws in a minibatch, after what it drew in those before."""
+        with self._lock:
+            state = self._engines.get((epoch, name))
+            if state is None or state.minibatch > minibatch:
+                state = self._engines[epoch, name] = self._new(epoch, name)
+            while state.minibatch < minibatch:
+                state.drawn, state.minibatch = draw(state.engine), state.minibatch + 1
+            return state.drawn
+
+    def _new(self, epoch: int, name: str) -> _Engine:
+        # the nodes of all epochs so far have had seeds of their own
+        return _Engine(MT19937_64((epoch - 1) * len(self.names) + self.names.index(name)))
 
 
 @dataclass(frozen=True)
@@ -84,6 +123,20 @@ class HostStream:
             return self.streams.uniform(name, epoch, minibatch, shape, self.dtype)
 
         return jax.pure_callback(draw, jax.ShapeDtypeStruct(shape, np.dtype(self.dtype)), self.key)
+
+    def classes(self, op: RandomSample, weights: Any) -> Any:
+        def draw(key: Any, weights: Any) -> npt.NDArray[Any]:
+            epoch, minibatch = np.asarray(key).tolist()
+            return self.streams.classes(op, epoch, minibatch, np.asarray(weights))
+
+        return jax.pure_callback(draw, jax.ShapeDtypeStruct((op.sample_size,), np.int32), self.key, weights)
+
+    def frequencies(self, op: RandomSampleInclusionFrequency, weights: Any) -> Any:
+        def draw(key: Any, weights: Any) -> npt.NDArray[Any]:
+            epoch, minibatch = np.asarray(key).tolist()
+            return self.streams.frequencies(op, epoch, minibatch, np.asarray(weights))
+
+        return jax.pure_callback(draw, jax.ShapeDtypeStruct(weights.shape, weights.dtype), self.key, weights)
 
 
 jax.tree_util.register_dataclass(HostStream, ["key"], ["streams", "dtype"])

@@ -20,6 +20,8 @@ from graphc.ir.layout import array_shape
 from graphc.ops.columns import products_by_column
 from graphc.ops.lengths import length_checks
 from graphc.ops.sources import LearnableParameter
+from graphc.ops.statistics import accumulated_roots
+from graphc.train.accumulated import epoch_start
 from graphc.train.columns import ColumnGradient
 from graphc.train.engine import engine
 from graphc.train.feeds import DeviceColumns, Minibatches, take, take_batch
@@ -120,6 +122,8 @@ class TrainingStep:
         self.minibatches_per_dispatch = minibatches_per_dispatch or _minibatches_per_dispatch(self.graph)
         self.watched = tuple(_framed(self.graph)) if arithmetic == "half" else ()
         self.checks = length_checks(self.graph)
+        self.accumulated = accumulated_roots(self.graph)
+        self.is_accumulated = np.array([name in self.accumulated for name in self.roots])
         seen = replace(self.graph, roots={**self.graph.roots, **{n: self.graph.names[n] for n in self.watched}})
         self.function = self.engine.function(seen, training=True, arithmetic=arithmetic)
         self.kept_axes = {n: a for n, a in self.engine.kept_axes(self.graph).items() if n in self.trained}
@@ -207,12 +211,14 @@ class TrainingStep:
         return {"indices": minibatches.indices, "counts": minibatches.counts.astype(np.int32)}
 
     def begin(self, state: TrainingState, minibatch: int = 0) -> TrainingState:
-        """The same parameters before a minibatch of an epoch, with sums at 0."""
+        """The same parameters before a minibatch of an epoch, with sums and what is accumulated at 0."""
         tally = self._nothing
         if minibatch:
             with self.engine.precision(self.graph):
                 tally = replace(tally, at=jax.device_put(np.int32(minibatch), self.device))
-        return replace(state, tally=tally)
+        with self.engine.precision(self.graph):
+            running = {**state.carry.running, **_own(epoch_start(self.graph), self.device)}
+        return replace(state, carry=replace(state.carry, running=running), tally=tally)
 
     @cached_property
     def _nothing(self) -> Tally:
@@ -249,7 +255,7 @@ class TrainingStep:
 
     def totals(self, state: TrainingState) -> Totals:
         """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
-        return state.tally.read(self.roots, self.watched, self.checks)
+        return state.tally.read(self.roots, self.watched, self.checks, self.accumulated)
 
     def _together(self, is_full: npt.NDArray[np.bool_]) -> int:
         """How many of the minibatches that come next go into one dispatch."""
@@ -314,8 +320,8 @@ class TrainingStep:
             found = results(*wrt)
             totals = root_totals(self.graph, self.roots, found)
             finite = [jnp.isfinite(totals), *(jnp.isfinite(found.outputs[n]).all()[None] for n in self.watched)]
-            told = totals, root_samples(self.graph, self.roots, found), jnp.concatenate(finite)
-            told = (*told, length_failures(self.checks, found))
+            samples, failed = root_samples(self.graph, self.roots, found), length_failures(self.checks, found)
+            told = totals, samples, jnp.concatenate(finite), failed
             return totals[0], (told, self._samples_of_update(found), found.updates, found.touched)
 
         dense = {n: w for n, w in carry.trained.items() if n not in self.by_column}
@@ -324,7 +330,7 @@ class TrainingStep:
         gradients |= {n: self._by_column(n, touched[n], of_taps[n]) for n in self.by_column}
         noise = self._noise(tables, at)
         trained, learner = self._updated(carry, gradients, self._rates(tables, at, samples), noise)
-        return _Carry(trained, dict(running), learner), tally.after(*told)
+        return _Carry(trained, dict(running), learner), tally.after(*told, accumulated=self.is_accumulated)
 
     def _samples_of_update(self, results: Results) -> Any:
         """Frames of the criterion's own axis; none where it has none, and CNTK counts the columns of the minibatch."""

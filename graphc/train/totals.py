@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -34,7 +34,8 @@ class Totals:
     """Sum of each root by name, and for each that became infinite or no number the minibatch where it did.
 
     ``samples`` are those that each root counts. ``overflowed`` says of the other nodes that were watched what
-    ``first_bad`` says of roots, inputs before users.
+    ``first_bad`` says of roots, inputs before users. Those that are ``accumulated`` have their last value as sum, of
+    one sample.
     """
 
     sums: Mapping[str, float]
@@ -42,6 +43,23 @@ class Totals:
     samples: Mapping[str, int] = field(default_factory=dict)
     overflowed: Mapping[str, int] = field(default_factory=dict)
     failed: tuple[FailedCheck, ...] = ()
+    accumulated: frozenset[str] = frozenset()
+
+    def since(self, before: Totals) -> Totals:
+        """Sums and samples since ``before``, but for what is accumulated."""
+
+        def less(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+            return {n: v if n in self.accumulated else v - then.get(n, 0) for n, v in now.items()}
+
+        return replace(self, sums=less(self.sums, before.sums), samples=less(self.samples, before.samples))
+
+    def after(self, before: Totals) -> Totals:
+        """Sums and samples of both together; those of what is accumulated are as they are."""
+
+        def more(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+            return {n: v if n in self.accumulated else v + then.get(n, 0) for n, v in now.items()}
+
+        return replace(self, sums=more(self.sums, before.sums), samples=more(self.samples, before.samples))
 
 
 @dataclass(frozen=True)
@@ -63,16 +81,25 @@ class Tally:
         bad, failed = np.full(roots + watched, NEVER, np.int32), np.full((checks, 4), NEVER, np.int32)
         return Tally(np.zeros(roots, dtype), np.zeros(roots, np.int32), bad, failed, np.int32(at))
 
-    def after(self, totals: Any, samples: Any, finite: Any, failures: Any) -> Tally:
-        """With one more minibatch."""
+    def after(self, totals: Any, samples: Any, finite: Any, failures: Any, accumulated: Any) -> Tally:
+        """With one more minibatch; ``accumulated`` says of each root whether its value already is a sum."""
         bad = jnp.where(finite, NEVER, self.at)
         is_new = (self.failed[:, :1] == NEVER) & (failures[:, :1] != NEVER)
         rows = jnp.concatenate([jnp.full_like(failures[:, :1], self.at), failures], axis=1)
         failed = jnp.where(is_new, rows, self.failed)
         first_bad = jnp.minimum(self.first_bad, bad)
-        return Tally(self.sums + totals, self.samples + samples, first_bad, failed, self.at + 1)
+        sums, counted = self.sums + totals, self.samples + samples
+        if accumulated.any():
+            sums, counted = jnp.where(accumulated, totals, sums), jnp.where(accumulated, 1, counted)
+        return Tally(sums, counted, first_bad, failed, self.at + 1)
 
-    def read(self, roots: Sequence[str], watched: Sequence[str] = (), checks: Sequence[LengthCheck] = ()) -> Totals:
+    def read(
+        self,
+        roots: Sequence[str],
+        watched: Sequence[str] = (),
+        checks: Sequence[LengthCheck] = (),
+        accumulated: frozenset[str] = frozenset(),
+    ) -> Totals:
         """The numbers by name; waits for them."""
         bad = {n: int(at) for n, at in zip([*roots, *watched], np.asarray(self.first_bad), strict=True) if at != NEVER}
         failed = zip(checks, np.asarray(self.failed).tolist(), strict=True)
@@ -82,6 +109,7 @@ class Tally:
             dict(zip(roots, np.asarray(self.samples).tolist(), strict=True)),
             {n: bad[n] for n in watched if n in bad},
             tuple(FailedCheck(check, *row) for check, row in failed if row[0] != NEVER),
+            accumulated,
         )
 
 

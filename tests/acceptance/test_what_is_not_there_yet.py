@@ -30,13 +30,6 @@ PLAIN = NETWORK.format("features")
 TEXT = "CNTKTextFormatReader"
 # network, reader, severity in check, code, what the message names
 CASES = {
-    "operation": (
-        NETWORK.format(
-            "new ComputationNode [ operation = 'RandomSample' ; inputs = ParameterTensor {2}"
-            " ; sizeOfSampledSet = 2 ; allowDuplicates = true ] * features"
-        ),
-        *(TEXT, "warning", "GC0802", "RandomSample"),
-    ),
     "reader": (PLAIN, "HTKMLFReader", "warning", "GC0522", "HTKMLFReader"),
     "rnnType": (
         "SimpleNetworkBuilder = [ rnnType = NCELSTM ; layerSizes = 2:2 ]",

@@ -186,8 +186,14 @@ CASES = [
     case(legacy_convolution.LegacyConvolution(2, 3, 2, 1, 2), "2 12", "2 4 5 *"),
     case(legacy_convolution.LegacyConvolution(2, 2, 3, zero_padding=True), "3 4", "1 3 2"),
     case(tracing.Trace("traced"), "3 *"),
-    case(sampling.RandomSampleInclusionFrequency(2, allow_duplicates=True), "5", low=0.1),
-    case(sampling.RandomSampleInclusionFrequency(2), "5", low=0.1),
+    *(
+        case(op("s", 2, allow_duplicates=repeats), "5", low=0.1)
+        for op in (sampling.RandomSample, sampling.RandomSampleInclusionFrequency)
+        for repeats in (False, True)
+    ),
+    case(statistics.EpochAccumulator(), "3 2 *"),
+    case(statistics.EpochMean(), "3 2 *", "3 2", "1"),
+    case(statistics.EpochFrames(), "3 2 *", "3 2", "1"),
     case(word_criteria.ClassBasedCrossEntropyWithSoftmax(), "4 *", "3 *", "3 4", "2 *", low=0, high=3, whole=True),
     case(word_criteria.CosDistanceWithNegativeSamples(1, 3), "3 *", "3 *"),
     case(word_criteria.DummyCriterion(), "1 *", "3 *", "3 *"),

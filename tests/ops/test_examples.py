@@ -28,6 +28,8 @@ WITHOUT_VALUE = {cls.names[0] for cls in OPERATORS if cls.evaluate is Op.evaluat
 # types only, because they are about sequences of several frames (tests/backends/test_sequence_vectors.py)
 WITHOUT_VALUE |= {"Where", "PackedIndex", "GatherPacked", "ScatterPacked", "ReconcileDynamicAxis", "TimeReverse"}
 WITHOUT_VALUE |= {"PastValue", "FutureValue"}
+# drawn at random
+WITHOUT_VALUE |= {"RandomSample"}
 # made by the compiler from BatchNormalization; the recorded vectors show what they compute
 COMPILER_MADE = {"BatchNormalizationMean", "BatchNormalizationVariance", "BatchNormalizationCount"}
 

@@ -150,7 +150,7 @@ FUNCTIONS: dict[str, Callable[..., Node]] = {
     "BatchNormalization": normalization,
     "CosDistanceWithNegativeSamples": lambda a, *xs: CosDistanceWithNegativeSamples(**snake(a))(*xs),
     "ROIPooling": lambda a, *xs: ROIPooling(**snake(a))(*xs),
-    "CNTK2.GetInclusionFrequency": lambda a, w: RandomSampleInclusionFrequency(*a.values())(w),
+    "CNTK2.GetInclusionFrequency": lambda a, w: RandomSampleInclusionFrequency("f", *a.values())(w),
     "DenseLayer": lambda a, x, w, b: Sigmoid()(Plus()(Times(infer_input_rank_to_map=0)(w, x), b)),
 }
 

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "dropout": "tests/train/test_node_streams.py",
     "bernoulli": "none: a distribution of nodes that only CNTK's Python API can make",
     "gumbel": "none: a distribution of nodes that only CNTK's Python API can make",
-    "random_sample": "none: RandomSample is not computed yet, which GC0802 tells",
+    "random_sample": "tests/train/test_classes.py",
     "acceptance": "tests/acceptance/test_recorded_losses.py",
 }
 READ = {
