@@ -17,12 +17,13 @@ from graphc.passes.repeats import repeats
 from graphc.passes.simplify import simplify
 from graphc.passes.stacks import stacks
 from graphc.passes.trim import trim
+from graphc.passes.windows import windows
 
 Pass = Callable[[Graph], Graph]
 Dump = Callable[[str, Graph], None]
 
 # In this order, again until none of them changes anything: what simplify leaves out can show fold more constants.
-PASSES: tuple[Pass, ...] = (trim, bodies, repeats, pack, hoist, stacks, canonicalise, fold, simplify, prune)
+PASSES: tuple[Pass, ...] = (trim, bodies, repeats, windows, pack, hoist, stacks, canonicalise, fold, simplify, prune)
 
 # Each round is sound, so stopping early costs nothing but a little of the gain.
 _MOST_ROUNDS = 10

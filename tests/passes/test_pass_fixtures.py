@@ -25,12 +25,14 @@ from graphc.passes.repeats import repeats
 from graphc.passes.simplify import simplify
 from graphc.passes.stacks import stacks
 from graphc.passes.trim import trim
+from graphc.passes.windows import windows
 from graphc.testing.equivalence import checked
 
 TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
     "trim": trim,
     "bodies": bodies,
     "repeats": repeats,
+    "windows": windows,
     "pack": pack,
     "hoist": hoist,
     "stacks": stacks,

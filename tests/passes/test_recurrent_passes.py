@@ -39,6 +39,8 @@ MODELS: dict[str, tuple[str, list[int]]] = {
     "trained initial state": ("h0 = ParameterTensor {3} ; R = ParameterTensor {(3:3)} ; S = ParameterTensor {(3:3)}\n"
                               "p = PastValue (0, z, initialState=h0)\n"
                               "z = Sigmoid (S * p) .* Tanh (R * p + ParameterTensor {(3:2)} * x)", [1]),
+    "window": ("w = BS.Sequences.PastValueWindow (2, Tanh (ParameterTensor {(3:2)} * x))\n"
+               "z = Exp (w.value) .* w.valid", []),
     "repeated": ("z = BS.Sequences.BroadcastSequenceAs (x, BS.Sequences.Last (ParameterTensor {(3:2)} * x))", []),
 }  # fmt: skip
 LENGTHS = np.array([3, 1])
@@ -74,7 +76,7 @@ def test_values_over_several_sequences(name: str) -> None:
 
 
 # the reference differentiates by differences, number by number
-@pytest.mark.parametrize("name", ["equation", "library GRU", "trained initial state", "repeated"])
+@pytest.mark.parametrize("name", ["equation", "library GRU", "trained initial state", "repeated", "window"])
 def test_gradients_over_several_sequences(name: str) -> None:
     before, after = raw(name), optimise(raw(name))
     (root,) = before.roots

@@ -1,0 +1,53 @@
+"""Frames around chosen ones, looked up in one go."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
+from graphc.ops.frames import at, lengths_of_frames, sequences_of
+
+
+@op
+class GatherWindow(Op):
+    """The frames of ``x`` at each of the ``offsets`` from those that ``index`` names, side by side on a new last axis.
+
+    A frame outside the sequence is ``defaultHiddenActivation``. Authors do not write it: a stack of frames that are
+    chosen from delays of one value becomes it, as in ``BS.Sequences.PastValueWindow``.
+
+    Example: ``GatherWindow ([1 x w], [3 x *], offsets=0:-1) = [3 x 2 x w]``
+    """
+
+    names: ClassVar = ("GatherWindow",)
+    family: ClassVar = "sequences"
+    arity: ClassVar = (2, 2)
+    operands: ClassVar = ("index", "x")
+    no_gradient: ClassVar = frozenset({0})
+
+    offsets: tuple[int, ...]
+    default_hidden_activation: float = 0.0
+
+    def infer(self, index: TensorType, x: TensorType) -> TensorType:
+        return x.dense().with_shape((*x.shape, len(self.offsets))).with_axis(index.axis)
+
+    def check(self, index: TensorType, x: TensorType) -> None:
+        for number, type in enumerate((index, x)):
+            if type.axis is None:
+                message = f"operand {number + 1} is {type}: only values that depend on an input have frames"
+                raise ShapeError(message, number)
+        if index.size != 1:
+            raise ShapeError(f"the index is {index}, expected one number a frame", 0)
+
+    def evaluate(self, c: Context, index: Any, x: Any) -> Any:
+        xp = c.xp
+        source = sequences_of(c, c.operands[1].axis, x.shape[0])
+        here = xp.clip(index.reshape(-1, 1).astype("int32"), 0, x.shape[0] - 1)
+        offsets = xp.asarray(self.offsets, "int32")
+        position = at(xp, source.positions, here) + offsets
+        inside = (position >= 0) & (position < at(xp, lengths_of_frames(xp, source), here))
+        found = at(xp, x, xp.where(inside, here + offsets, here))
+        is_there = inside.reshape(inside.shape + (1,) * (x.ndim - 1))
+        return xp.where(is_there, found, xp.asarray(self.default_hidden_activation, x.dtype))
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        return Cost(0.0, super().cost(result, *types).bytes)
