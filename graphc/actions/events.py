@@ -179,6 +179,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Traced:
+    """Values of nodes in a minibatch, as lines that end."""
+
+    section: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A warning or an error."""
 
@@ -214,6 +222,7 @@ Event = (
     | Written
     | Dumped
     | Noted
+    | Traced
     | Found
     | CommandFinished
     | RunFinished

@@ -59,7 +59,8 @@ class Data:
             batches = Batches(found, self.axes, self._best_shapes(minibatch_size, epoch_size))
             return Minibatches.of_sequences(batches), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
-        return replace(taken, columns=np.array([m.columns for m in found], np.int64)), found
+        lengths = [m.lengths for m in found]
+        return replace(taken, columns=np.array([m.columns for m in found], np.int64), lengths=lengths), found
 
     def _require_single_frames(self, graph: Graph) -> None:
         """What meets one frame of each sequence of another axis has one frame a sequence."""

@@ -28,6 +28,7 @@ from graphc.actions.events import (
     RunFinished,
     RunStarted,
     StatisticsComputed,
+    Traced,
     Written,
 )
 from graphc.diagnostics import Diagnostic, Severity
@@ -91,6 +92,9 @@ class CntkLog:
             self.stream.write(f"\n{_exception(event.diagnostic)}\n" if self.exceptions else "\n")
             self.stream.flush()
             return
+        if isinstance(event, Traced):
+            # as it is: its own format says where lines end
+            self.stream.write(event.text)
         for line in _lines(event, self.trace_level, self.timestamping, self.now):
             stamp = self.now().strftime("%m/%d/%Y %H:%M:%S: ") if self.timestamping and line.strip() else ""
             self.stream.write(f"{stamp}{line}\n")

@@ -6,22 +6,22 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from graphc.actions.context import RunContext
-from graphc.actions.events import MinibatchWritten, Written
+from graphc.actions.events import MinibatchWritten, Noted, Written
 from graphc.actions.feeding import Data, open_data, require_lengths
 from graphc.actions.loading import network_and_values
 from graphc.actions.networks import known_nodes
 from graphc.actions.parameters import Values, completed
-from graphc.actions.text_output import Place, TextOutput
+from graphc.actions.text_output import Place, TextOutput, matrix_columns, read_labels, unfit_labels
 from graphc.config.commands import WriteCommand
 from graphc.data.minibatches import Minibatch
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, placing
-from graphc.files import atomic_writer, data_path, read_data_bytes, why
+from graphc.files import atomic_writer, why
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.passes.pipeline import optimise
@@ -49,7 +49,7 @@ def write(command: WriteCommand, context: RunContext) -> None:
     data = open_data(command.reader, network, names, context)
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
-    outputs = _Outputs(command, network, names, context.output)
+    outputs = _Outputs(command, network, names, context)
     with outputs.opened() as files:
         samples = _write_all(command, context, network, values, names, data, files)
     seconds = time.perf_counter() - started
@@ -80,7 +80,8 @@ def _write_all(
             lengths = None
             if graph.roots[name].type.axis is not None:
                 lengths = found.lengths.get(name, minibatch.lengths)
-            for place, steps in _sequences(found[name], lengths, minibatch, number, data):
+            value = found[name] if lengths is not None else matrix_columns(found[name], graph.roots[name].type.dims)
+            for place, steps in _sequences(value, lengths, minibatch, number, data):
                 files[name](steps, place)
         context.observer.handle(MinibatchWritten(command.name, number, minibatch.columns))
     return int(taken.counts.sum())
@@ -91,7 +92,7 @@ def _sequences(
 ) -> Iterator[tuple[Place, npt.NDArray[Any]]]:
     """What is written as one sequence each; without ``lengths`` the value has no dynamic axis."""
     if lengths is None:
-        yield Place(0, number), values[np.newaxis]
+        yield Place(0, number), values
         return
     ends = np.cumsum(lengths)
     for at, (start, end) in enumerate(zip(ends - lengths, ends, strict=True)):
@@ -102,9 +103,9 @@ def _sequences(
 class _Outputs:
     """The files of a command, one a node: all of them appear when everything is written, or none."""
 
-    def __init__(self, command: WriteCommand, network: Network, names: Sequence[str], stdout: TextIO) -> None:
+    def __init__(self, command: WriteCommand, network: Network, names: Sequence[str], context: RunContext) -> None:
         self._command = command
-        self._stdout = stdout
+        self._context = context
         self._network = network
         self._names = names
         self._collected: dict[str, list[Any]] | None = {name: [] for name in names}
@@ -114,13 +115,18 @@ class _Outputs:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Mapping[str, Callable[[npt.NDArray[Any], Place], None]]]:
-        labels = self._labels()
+        format = self._command.format
+        labels = read_labels(format, format.spans.get("labelMappingFile"))
+        for told in filter(None, (unfit_labels(format, labels, self._dims(name)) for name in self._names)):
+            self._context.observer.handle(Noted(self._command.name, told))
         try:
             with contextlib.ExitStack() as stack:
                 streams = [stack.enter_context(atomic_writer(path)) for path in self.paths]
                 writers = {
-                    name: TextOutput(stream, name, self._dims(name), self._command.format, labels)
-                    for name, stream in zip(self._names, streams or [self._stdout] * len(self._names), strict=True)
+                    name: TextOutput(stream, name, self._dims(name), format, labels)
+                    for name, stream in zip(
+                        self._names, streams or [self._context.output] * len(self._names), strict=True
+                    )
                 }
                 yield {name: self._sink(name, writer) for name, writer in writers.items()}
                 for writer in writers.values():
@@ -153,18 +159,6 @@ class _Outputs:
         type = self._network[name].type
         assert type is not None
         return type.dims
-
-    def _labels(self) -> list[str]:
-        format = self._command.format
-        if not format.label_mapping_file or format.type == "real":
-            return []
-        try:
-            return read_data_bytes(data_path(format.label_mapping_file)).decode().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            place = format.spans.get("labelMappingFile")
-            reason = why(error) if isinstance(error, OSError) else "not a text file"
-            message = f"label mapping file {format.label_mapping_file} cannot be read: {reason}"
-            raise DiagnosticError(Diagnostic("GC0001", message, place)) from error
 
 
 def _unwritable(path: str, error: OSError, place: Any) -> Diagnostic:

@@ -79,6 +79,9 @@ class TestCommand:
     reader: ReaderSettings
     minibatch_size: Schedule[int]
     epoch_size: int
+    trace_node_names_real: tuple[str, ...]
+    trace_node_names_category: tuple[str, ...]
+    trace_node_names_sparse: tuple[str, ...]
     eval_node_names: tuple[str, ...]
     num_mbs_to_show_result: int
     first_mbs_to_show_result: int
@@ -115,6 +118,9 @@ class WriteCommand:
     reader: ReaderSettings | None
     minibatch_size: Schedule[int]
     epoch_size: int
+    trace_node_names_real: tuple[str, ...]
+    trace_node_names_category: tuple[str, ...]
+    trace_node_names_sparse: tuple[str, ...]
     output_node_names: tuple[str, ...]
     output_path: str
     format: OutputFormat

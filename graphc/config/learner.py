@@ -55,6 +55,9 @@ class SGDSettings:
     trace_level: int
     num_mbs_to_show_result: int
     first_mbs_to_show_result: int
+    trace_node_names_real: tuple[str, ...]
+    trace_node_names_category: tuple[str, ...]
+    trace_node_names_sparse: tuple[str, ...]
     spans: Mapping[str, Span]
 
     def learning_rate(self, epoch: int) -> float:

@@ -111,7 +111,7 @@ COMMAND = (
     Key("traceLevel", integer(), 0, "how much the log tells"),
     *(Key(name, section, None, meaning) for name, meaning in _BUILDERS.items()),
     *_no_effect(section, "network of the command", "createNetwork"),
-    *(_planned(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
+    *(Key(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
 )
 
 TRAIN = (
@@ -197,7 +197,7 @@ SGD = (
     _planned("unitTest", boolean, False, "test mode of the learner"),
     _planned("tensorBoardLogDir", string, "", "folder of TensorBoard logs"),
     _planned("hSmoothingWeight", number(), 0.95, "lattice training: weight of the sequence criterion"),
-    *(_planned(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
+    *(Key(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
     *_no_effect(number(), "lattice training", "frameDropThresh", "seqGammarAMF", "seqGammarLMF", "seqGammarBMMIFactor"),
     *_no_effect(string, "lattice training", "doReferenceAlign", "seqGammarUsesMBR", "seqGammarWordPen"),
     *_no_effect(string, "memory and speed only", "numSubminibatches", "maxSamplesInRAM", "executionEngine"),

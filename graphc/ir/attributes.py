@@ -222,6 +222,8 @@ def _convert_member(hint: type[Enum], value: Any) -> Enum:
 def _convert_record(hint: Any, value: Any) -> Any:
     if isinstance(value, hint):
         return value
+    if isinstance(value, Mapping):
+        value = Record(hint.__name__, value)
     if not isinstance(value, Record) or value.name != hint.__name__:
         raise ValueError(f"{_show(value)}, not {hint.__name__}(...)")
     hints = _hints(hint)

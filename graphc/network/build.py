@@ -12,7 +12,6 @@ from graphc.network.builder import NetworkBuilder
 from graphc.network.inference import infer
 from graphc.network.network import Network
 from graphc.network.session import Session
-from graphc.ops.tracing import Trace
 from graphc.script.evaluator import Evaluator
 from graphc.script.library import load_library
 from graphc.script.values import PoisonError, describe
@@ -89,13 +88,7 @@ def _build(
         message = f"the section gives {describe(network)}, not a ComputationNetwork"
         raise DiagnosticError(Diagnostic("GC0414", message, program.span))
     infer(network, diagnostics)
-    diagnostics.extend(_silent_traces(network))
     return network
-
-
-def _silent_traces(network: Network) -> list[Diagnostic]:
-    message = "Trace passes its operand on and does not print it yet"
-    return [explain.warning("GC0521", message, node.span) for node in network if isinstance(node.op, Trace)]
 
 
 def without_preamble(text: SourceText) -> SourceText:

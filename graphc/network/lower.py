@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Carry, Graph, Node, Op, Region, Storage, TensorType
 from graphc.network.network import Network, NetworkNode
 from graphc.network.recurrence import Loop, components, is_loop, loop_of
 from graphc.ops.delays import Delay
+from graphc.ops.elementwise import Plus
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.statistics import EpochAccumulator, EpochMean, epoch_updates
@@ -21,14 +22,16 @@ def to_graph(
     *,
     storages: Mapping[str, Storage] | None = None,
     updates: bool = True,
+    taps: Collection[str] = (),
 ) -> Graph:
     """Graph of an inferred network; without ``roots``, of its criteria, evaluations and outputs.
 
     ``storages`` says how the reader delivers inputs that are not dense. With ``updates`` the graph also computes the
-    new values of state; what an epoch accumulates it always does. Raises `DiagnosticError`.
+    new values of state; what an epoch accumulates it always does. To the values of ``taps``, names of nodes, something
+    is added (`tap_name`), the gradient of which is that of the value. Raises `DiagnosticError`.
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
-    lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()})
+    lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()}, taps)
     order: list[NetworkNode] = []
     for component in components(chosen):
         if is_loop(component):
@@ -50,6 +53,11 @@ def to_graph(
     return graph if updates else dataclasses.replace(graph, updates=epoch_updates(graph))
 
 
+def tap_name(name: str) -> str:
+    """The input, or where a value has no frames the parameter, that is added to a node."""
+    return f"gradient of {name}"
+
+
 def _find(network: Network, name: str) -> NetworkNode:
     node = network.get(name)
     if node is None:
@@ -59,8 +67,9 @@ def _find(network: Network, name: str) -> NetworkNode:
 
 
 class _Lowering:
-    def __init__(self, storages: Mapping[str, Storage]) -> None:
+    def __init__(self, storages: Mapping[str, Storage], taps: Collection[str]) -> None:
         self._storages = storages
+        self._taps = frozenset(taps)
         self.made: dict[NetworkNode, Node] = {}
         # parameter that is state → its value after the nodes made so far: uses of one state follow each other
         self._current: dict[Node, Node] = {}
@@ -70,7 +79,8 @@ class _Lowering:
         inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
         if isinstance(op, EpochAccumulator):
             op, inputs = EpochMean(), (*inputs, *_accumulated(node))
-        self.made[node] = op(*inputs, span=node.span)
+        made = op(*inputs, span=node.span)
+        self.made[node] = Plus()(made, _tap(node).op()) if node.name in self._taps else made
         self._advance(op, inputs, node)
 
     def add_loop(self, loop: Loop) -> None:
@@ -79,13 +89,17 @@ class _Lowering:
         outer = dict.fromkeys(s for n in loop.nodes for s in _read_in_body(n) if s not in members)
         # what is constant is better known inside
         inside = {node: self.made[node] for node in outer if _is_constant(node)}
-        steps = [node for node in outer if _type(node).axis is not None]
+        taps = {node: _tap(node) for node in loop.nodes if node.name in self._taps and not node.is_delay}
+        self.made |= {tap: tap.op() for tap in taps.values()}
+        steps = [*(node for node in outer if _type(node).axis is not None), *taps.values()]
         constants = [node for node in outer if _type(node).axis is None and node not in inside]
         body = {**inside, **{n: _step_input(n.name, _type(n)) for n in [*steps, *loop.delays]}}
         body |= {node: _constant_input(node) for node in constants}
         for node in loop.nodes:
             if not node.is_delay:
                 body[node] = node.op(*(body[source] for source in node.inputs), span=node.span)
+            if node in taps:
+                body[node] = Plus()(body[node], body[taps[node]])
         operands = [*steps, *constants]
         region = Region(
             Graph(
@@ -122,6 +136,17 @@ class _Lowering:
 
     def updates(self) -> tuple[tuple[Node, Node], ...]:
         return tuple(self._current.items())
+
+
+def _tap(node: NetworkNode) -> NetworkNode:
+    type, name = _type(node).dense(), tap_name(node.name)
+    if type.axis is None:
+        op: Op = LearnableParameter(name, type.shape, 0.0, element=type.element, is_state=True)
+    else:
+        op = InputValue(name, type.shape, type.axis.name, type.element)
+    tap = NetworkNode(name, op, [], node.span)
+    tap.type = type
+    return tap
 
 
 def _accumulated(node: NetworkNode) -> tuple[Node, Node]:

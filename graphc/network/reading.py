@@ -15,6 +15,7 @@ from graphc.script.values import (
     ArrayValue,
     BoolVector,
     IntVector,
+    RecordValue,
     SizeVector,
     TensorShape,
     authors_span,
@@ -66,10 +67,13 @@ def _with_known_words(op: Op) -> Op:
 
 
 def plain(value: Any, what: str, span: Span) -> Any:
-    """Numbers, strings and booleans as they are, arrays and shapes as flat tuples of them."""
+    """Numbers, strings and booleans as they are, arrays and shapes as flat tuples of them, records by name."""
     match value:
         case bool() | float() | str():
             return value
+        case RecordValue():
+            names = value.own_names()
+            return {n: plain(value.lookup(n), f"{n} in {what}", value.own_span(n)) for n in names}
         case ArrayValue():
             return tuple(plain(item, f"an element of {what}", span) for item in flatten(value))
         case TensorShape():
@@ -141,10 +145,10 @@ def tags(record: HostRecord) -> tuple[str, ...]:
     return (group,) if group else ()
 
 
-def operands(value: Any, operation: str, span: Span) -> list[NetworkNode]:
-    """The nodes in ``inputs``: one, or an array of them, forced from left to right."""
+def operands(value: Any, operation: str, record: HostRecord, span: Span) -> list[NetworkNode]:
+    """The nodes in the record's ``inputs``: one, or an array of them, forced from left to right."""
     if not isinstance(value, ArrayValue):
-        return operands_of([value], operation, span)
+        return operands_of([value], operation, span, [record.own_span("inputs")])
     found = value.elements()
     return operands_of(found, operation, span, [authors_span(item, value.owner, span) for item in value.items])
 

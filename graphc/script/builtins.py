@@ -181,10 +181,18 @@ def _compare_function(p: Parameters, _: Callable[[str], None]) -> bool:
     if what == "IsSameObject":
         first, second = p.pair("args")
         return first is second
+    if what == "IsAllNodes":
+        return _is_all_nodes(p.any("args"))
     kinds: dict[str, type] = {"IsArray": ArrayValue, "IsDouble": float, "IsBool": bool}
     if what not in kinds:
         raise p.unknown_what()
     return type(p.any("args")) is kinds[what]
+
+
+def _is_all_nodes(operands: Any) -> bool:
+    """Whether none of an operation's operands is a number, which would have to become a constant."""
+    values = operands.elements() if type(operands) is ArrayValue else (operands,)
+    return not any(type(value) in (float, bool) for value in values)
 
 
 def _print(p: Parameters, write: Callable[[str], None]) -> Action:

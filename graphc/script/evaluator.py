@@ -41,6 +41,7 @@ from graphc.script.values import (
     RootScope,
     Site,
     Thunk,
+    later,
     literal_of,
     origin_of,
     written_at,
@@ -124,10 +125,9 @@ class Evaluator:
             return value
         if value.state == DONE:
             return value.value
-        use = written_at(value.site)
         if self._stack.is_current():
-            return self._force(value, use)
-        return self._stack.run(lambda: self._force(value, use))
+            return self._force(value)
+        return self._stack.run(lambda: self._force(value))
 
     def apply(self, function: FunctionValue, arguments: Sequence[Any], path: str = "") -> Any:
         """Result of a call with positional arguments."""
@@ -145,9 +145,9 @@ class Evaluator:
 
     # --- thunks
 
-    def _force(self, thunk: Thunk, use: Span) -> Any:
+    def _force(self, thunk: Thunk, use: Span | None = None) -> Any:
         if thunk.state != PENDING:
-            return self._settled(thunk, use)
+            return self._settled(thunk, use or written_at(thunk.site))
         expr, scope = thunk.expr, thunk.scope
         assert scope is not None
         if expr is None:
@@ -210,12 +210,22 @@ class Evaluator:
     # --- expressions
 
     def _evaluate(self, expr: ast.Expr, scope: RecordValue, path: Path) -> Any:
+        kind = type(expr)
+        # most expressions are names of what was evaluated before, or literals
+        if kind is ast.Name:
+            value = scope.find(expr.name)
+            if type(value) is Thunk and value.state == DONE:
+                self._via = value
+                return value.value
+        elif kind in _LITERALS:
+            self._via = None
+            return expr.value
         depth = self._depth + 1
         if depth > self._hop_at:
             return self._hop(expr, scope, path)
         self._depth = depth
         try:
-            return _RULES[type(expr)](self, expr, scope, path)
+            return _RULES[kind](self, expr, scope, path)
         finally:
             self._depth = depth - 1
 
@@ -227,10 +237,6 @@ class Evaluator:
             return self._stack.run_fresh(lambda: self._evaluate(expr, scope, path))
         finally:
             self._hop_at -= _HOP
-
-    def _literal(self, expr: ast.Number | ast.String | ast.Bool, scope: RecordValue, path: Path) -> Any:
-        self._via = None
-        return expr.value
 
     def _name(self, expr: ast.Name, scope: RecordValue, path: Path) -> Any:
         value = scope.find(expr.name)
@@ -249,7 +255,7 @@ class Evaluator:
         members: dict[str, Any] = {}
         record = RecordValue(members, scope, expr.span)
         for member in expr.members:
-            members[member.name] = Thunk(member.value, record, (path, "." + member.name), member)
+            members[member.name] = later(member.value, record, (path, "." + member.name), member)
         return record
 
     def _dot(self, expr: ast.Dot, scope: RecordValue, path: Path) -> Any:
@@ -270,7 +276,7 @@ class Evaluator:
             raise DiagnosticError(errors.unknown_identifier(name, expr.name_span, names)) from None
 
     def _list(self, expr: ast.List, scope: RecordValue, path: Path) -> ArrayValue:
-        items = [Thunk(item, scope, (path, f"[{i}]"), item) for i, item in enumerate(expr.items)]
+        items = [later(item, scope, (path, f"[{i}]"), item) for i, item in enumerate(expr.items)]
         return ArrayValue(items, 0, expr.span, self)
 
     def _array(self, expr: ast.Array, scope: RecordValue, path: Path) -> ArrayValue:
@@ -380,7 +386,7 @@ class Evaluator:
         positional = tuple([p.name for p in expr.parameters if p.default is None])
         # one thunk per function value: every call that uses a default shares it
         optional = {
-            p.name: Thunk(p.default, scope, (path, "." + p.name), p) for p in expr.parameters if p.default is not None
+            p.name: later(p.default, scope, (path, "." + p.name), p) for p in expr.parameters if p.default is not None
         }
         return Closure(name, span, positional, optional, expr.body, scope)
 
@@ -394,10 +400,10 @@ class Evaluator:
             name = argument.name
             if name is None:
                 if given < len(names):
-                    positional.append(Thunk(argument.value, scope, (path, "." + names[given]), argument))
+                    positional.append(later(argument.value, scope, (path, "." + names[given]), argument))
                 given += 1
             elif name in function.optional:
-                named[name] = Thunk(argument.value, scope, (path, "." + name), argument)
+                named[name] = later(argument.value, scope, (path, "." + name), argument)
         if given != len(names) or given + len(named) != len(expr.arguments):
             raise errors.wrong_arguments(function, expr, given)
         return self._apply(function, positional, named, path, self._author_span(expr.span, scope))
@@ -493,10 +499,9 @@ def _as_value(value: Any, span: Span, owner: Evaluator) -> Any:
     return value
 
 
+_LITERALS = frozenset({ast.Number, ast.String, ast.Bool})
+
 _RULES: dict[type, Callable[[Any, Any, RecordValue, Path], Any]] = {
-    ast.Number: Evaluator._literal,
-    ast.String: Evaluator._literal,
-    ast.Bool: Evaluator._literal,
     ast.Name: Evaluator._name,
     ast.Unary: Evaluator._unary,
     ast.Binary: Evaluator._binary,

@@ -49,6 +49,16 @@ class Thunk:
         return self.site.name if isinstance(self.site, ast.Member) else None
 
 
+def later(expr: ast.Expr, scope: RecordValue, path: Path, site: Site) -> Thunk:
+    """The thunk of an expression; a literal is its own value."""
+    thunk = Thunk(expr, scope, path, site)
+    if isinstance(expr, (ast.Number, ast.String, ast.Bool)):
+        thunk.value = expr.value
+        thunk.state = DONE
+        thunk.expr = thunk.scope = thunk.path = None
+    return thunk
+
+
 def written_at(site: Site) -> Span:
     """The text of the value itself, not of the name it was given."""
     match site:
@@ -117,7 +127,9 @@ class RecordValue:
         value = self.find(name)
         if value is None:
             raise KeyError(name)
-        return self.evaluator.force(value) if type(value) is Thunk else value
+        if type(value) is not Thunk:
+            return value
+        return value.value if value.state == DONE else self.evaluator.force(value)
 
     def defer(self, name: str) -> Callable[[], Any]:
         """A callable that forces the member when called."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from graphc.backend import Environment, Results
 from graphc.ir import Frames, Graph
 from graphc.ir.arithmetic import Arithmetic
-from graphc.ops.lengths import first_failures, length_checks
+from graphc.ops.lengths import LengthCheck, first_failures, length_checks
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.statistics import accumulated_roots, epoch_updates
 from graphc.train.engine import engine
@@ -46,6 +46,31 @@ class Outputs:
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self.values[name]
+
+
+def outputs_of(
+    graph: Graph, found: Results, minibatches: Minibatches, row: int, checks: tuple[LengthCheck, ...] = ()
+) -> Outputs:
+    """What a program has computed of a minibatch, without padding; ``found`` has roots of the graph."""
+    if minibatches.batches is None:
+        count = int(minibatches.counts[row])
+        return Outputs({n: _real(graph, n, np.asarray(value), count) for n, value in found.outputs.items()})
+    values, lengths = {}, {}
+    for name, value in found.outputs.items():
+        axis = graph.roots[name].type.axis
+        if axis is not None:
+            frames = found.frames[axis.name]
+            value = np.asarray(value)[: int(frames.count)]
+            lengths[name] = _lengths(frames)
+        values[name] = np.asarray(value)
+    axes = jax.tree.map(np.asarray, dict(found.frames))
+    failures = zip(checks, first_failures(np, checks, axes, NEVER).tolist(), strict=True)
+    failed = tuple(FailedCheck(check, row, *numbers) for check, numbers in failures if numbers[0] != NEVER)
+    return Outputs(values, lengths, failed)
+
+
+def _real(graph: Graph, name: str, value: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    return value[:count] if graph.roots[name].type.axis is not None else value
 
 
 class EvaluationStep:
@@ -106,31 +131,16 @@ class EvaluationStep:
     def outputs(self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
         """Value of every root, a minibatch at a time."""
         for row in range(len(table.minibatches)):
-            program, minibatch = self._program("values", table, row)
-            found = program(values, columns, minibatch, np.int32(row))
-            values.update(found.updates)
-            if table.minibatches.batches is None:
-                count = int(table.minibatches.counts[row])
-                yield Outputs({n: self._real(n, np.asarray(found.outputs[n]), count) for n in self.roots})
-            else:
-                yield self._of_sequences(found, row)
+            yield self.minibatch(values, columns, table, row)
 
-    def _of_sequences(self, found: Results, row: int) -> Outputs:
-        values, lengths = {}, {}
-        for name in self.roots:
-            axis, value = self.graph.roots[name].type.axis, np.asarray(found.outputs[name])
-            if axis is not None:
-                frames = found.frames[axis.name]
-                value = value[: int(frames.count)]
-                lengths[name] = _lengths(frames)
-            values[name] = value
-        axes = jax.tree.map(np.asarray, dict(found.frames))
-        failures = zip(self.checks, first_failures(np, self.checks, axes, NEVER).tolist(), strict=True)
-        failed = tuple(FailedCheck(check, row, *numbers) for check, numbers in failures if numbers[0] != NEVER)
-        return Outputs(values, lengths, failed)
-
-    def _real(self, name: str, value: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
-        return value[:count] if self.graph.roots[name].type.axis is not None else value
+    def minibatch(
+        self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable, row: int
+    ) -> Outputs:
+        """Value of every root in one minibatch."""
+        program, minibatch = self._program("values", table, row)
+        found = program(values, columns, minibatch, np.int32(row))
+        values.update(found.updates)
+        return outputs_of(self.graph, found, table.minibatches, row, self.checks)
 
     def _program(self, what: str, table: EvaluationTable, row: int) -> tuple[Callable[..., Any], Any]:
         """The program for a minibatch and what it is given of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,8 @@ class Minibatches:
     counts: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
     batches: Batches | None = None
+    # frames of each sequence of each minibatch, as the reader has them, where that is known
+    lengths: Sequence[npt.NDArray[np.integer]] = ()
 
     @property
     def capacity(self) -> int:

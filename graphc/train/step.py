@@ -314,8 +314,7 @@ class TrainingStep:
         self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
     ) -> tuple[_Carry, Tally]:
         at = tally.at
-        random = self._random(jnp.stack([tables["word"], at.astype(jnp.uint32)]))
-        environment = replace(environment, settings=tables["settings"], random=random)
+        environment = self.scheduled(environment, tables, at)
 
         def results(dense: Parameters, taps: Mapping[str, Any]) -> Results:
             kept = {n: self.engine.kept(dense[n], axes) for n, axes in self.kept_axes.items()}
@@ -337,6 +336,11 @@ class TrainingStep:
         noise = self._noise(tables, at)
         trained, learner = self._updated(carry, gradients, self._rates(tables, at, samples), noise)
         return _Carry(trained, dict(running), learner), tally.after(*told, accumulated=self.is_accumulated)
+
+    def scheduled(self, environment: Environment, tables: Mapping[str, Any], at: Any) -> Environment:
+        """With what schedules set for a minibatch of an epoch, and its random numbers."""
+        random = self._random(jnp.stack([tables["word"], jnp.asarray(at, jnp.uint32)]))
+        return replace(environment, settings=tables["settings"], random=random)
 
     def _samples_of_update(self, results: Results) -> Any:
         """Frames of the criterion's own axis; none where it has none, and CNTK counts the columns of the minibatch."""

@@ -23,6 +23,7 @@ from graphc.actions.events import (
     NothingToDo,
     Observer,
     RunFinished,
+    Traced,
     Written,
 )
 from graphc.diagnostics import Severity
@@ -78,6 +79,8 @@ class TerminalProgress(Observer):
             case Written(_, _, files, samples):
                 names = ", ".join(escape(str(f)) for f in files) or "standard output"
                 self._console.print(f"  wrote {samples:,} samples to {names}")
+            case Traced(_, text):
+                self._console.print(escape(text), end="", highlight=False, soft_wrap=True)
             case Found(_, diagnostic) if diagnostic.severity is Severity.WARNING:
                 self._console.print(escape(diagnostic.render()))
             case CommandFinished() | RunFinished():

@@ -1,0 +1,119 @@
+"""Traces while a network is trained or evaluated: their values come from programs of their own, run where one is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphc.actions.context import RunContext
+from graphc.actions.feeding import Data
+from graphc.actions.parameters import completed
+from graphc.actions.tracing import Tracer
+from graphc.diagnostics import placing
+from graphc.ir import Graph
+from graphc.network.lower import tap_name, to_graph
+from graphc.network.network import Network
+from graphc.passes.pipeline import optimise
+from graphc.train.accumulated import epoch_start
+from graphc.train.evaluation import EvaluationStep, EvaluationTable, Outputs
+from graphc.train.feeds import DeviceColumns, Minibatches, inputs, to_device
+from graphc.train.step import Epoch, TrainingState, TrainingStep
+from graphc.train.tracing import TraceStep
+
+
+@dataclass(eq=False)
+class TrainingTraces:
+    """Runs a training step, and before a minibatch that is due what is printed of it."""
+
+    tracer: Tracer
+    step: TrainingStep
+    traced: TraceStep
+    columns: DeviceColumns
+
+    @staticmethod
+    def of(
+        tracer: Tracer,
+        network: Network,
+        criterion: str,
+        step: TrainingStep,
+        data: Data,
+        values: Mapping[str, npt.NDArray[Any]],
+        columns: DeviceColumns,
+    ) -> TrainingTraces:
+        names = [w.node.name for w in tracer.watched]
+        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
+        taps = {w.node.name: w.trace.name for w in tracer.watched if w.has_gradient and w.trace is not None}
+        tapped = graph
+        if taps:
+            built = to_graph(network, [criterion], storages=data.storages, updates=False, taps=[*taps.values()])
+            tapped = optimise(built)
+        zeros = {tap_name(trace): np.zeros(()) for trace in taps.values()}
+        known = {**completed({**values, **zeros}, graph), **completed({**values, **zeros}, tapped)}
+        own = {name: value for name, value in known.items() if name not in zeros}
+        by_name = {name: tap_name(trace) for name, trace in taps.items()}
+        traced = TraceStep(step, graph, tapped, by_name, own, arithmetic=tracer.context.arithmetic)
+        return TrainingTraces(tracer, step, traced, _with_inputs(columns, (graph, tapped), data, step.device, zeros))
+
+    def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
+        """As `TrainingStep.run`."""
+        at = 0
+        for ahead in self.tracer.due(count):
+            state = self.step.run(state, columns, epoch, first + at, ahead - at)
+            values, gradients = self.traced.run(state, self.columns, epoch, first + ahead)
+            self.tracer.tell(ahead, values, gradients, _lengths(epoch.minibatches, first + ahead))
+            at = ahead
+        self.tracer.minibatches += count
+        return self.step.run(state, columns, epoch, first + at, count - at)
+
+
+@dataclass(eq=False)
+class EvaluationTraces:
+    """What is printed of minibatches that are evaluated."""
+
+    tracer: Tracer
+    step: EvaluationStep
+    data: Data
+    values: dict[str, Any]
+
+    @staticmethod
+    def of(tracer: Tracer, network: Network, data: Data, context: RunContext) -> EvaluationTraces:
+        names = [w.node.name for w in tracer.watched]
+        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
+        with placing(context.device_place):
+            step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
+        return EvaluationTraces(tracer, step, data, {})
+
+    def begin(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Evaluate with these parameters from here on."""
+        self.values = self.step.place(completed(values, self.step.graph))
+
+    def run(self, columns: DeviceColumns, table: EvaluationTable, rows: range) -> None:
+        """Print what is due in the minibatches, which come next."""
+        due = self.tracer.due(len(rows))
+        # what accumulates needs the others too
+        wanted = range(len(rows)) if epoch_start(self.step.graph) else due
+        columns = _with_inputs(columns, (self.step.graph,), self.data, self.step.device) if due else columns
+        for ahead in wanted:
+            row = rows[ahead]
+            values = self.step.minibatch(self.values, columns, table, row)
+            if ahead in due:
+                self.tracer.tell(ahead, values, Outputs({}), _lengths(table.minibatches, row))
+        self.tracer.minibatches += len(rows)
+
+
+def _lengths(minibatches: Minibatches, number: int) -> npt.NDArray[np.integer] | None:
+    return minibatches.lengths[number] if minibatches.lengths else None
+
+
+def _with_inputs(
+    columns: DeviceColumns, graphs: tuple[Graph, ...], data: Data, device: Any, besides: Mapping[str, Any] = {}
+) -> DeviceColumns:
+    """With the columns that the optimised program of the others could do without."""
+    missing = {name for graph in graphs for name in inputs(graph)} - {*columns, *besides}
+    if not missing:
+        return columns
+    return {**columns, **to_device(graphs[0], {name: data.columns[name] for name in missing}, device)}
