@@ -120,8 +120,8 @@ class _Plan:
     """Which values of a step its backward pass needs, and where it finds each: the leaves of its pullback.
 
     ``kept`` are those that the forward scan must keep. ``sources`` says for each leaf where it is: kept, invariant, in
-    the row, a constant, or the same as another. ``traced`` is the step with the leaves in front of its results: a
-    second trace might order them otherwise, as where one array is two of the invariant ones.
+    the row, a constant, or the same as another, whatever its shape is there. ``traced`` is the step with the leaves in
+    front of its results: a second trace might order them otherwise, as where one array is two of the invariant ones.
     """
 
     traced: Any
@@ -153,10 +153,11 @@ class _Plan:
         first_of_row = len(invariant) + len(jax.tree.leaves(start))
         inputs = {v: i for i, v in enumerate(traced.jaxpr.invars)}
         constants = dict(zip(traced.jaxpr.constvars, traced.consts, strict=True))
+        makers = {v: equation for equation in traced.jaxpr.eqns for v in equation.outvars}
         sources: list[tuple[str, Any]] = []
         seen: dict[Any, int] = {}
         kept: list[int] = []
-        for i, leaf in enumerate(leaves):
+        for i, leaf in enumerate(_origin(leaf, makers) for leaf in leaves):
             at = inputs.get(leaf) if not hasattr(leaf, "val") else None
             if i not in needed:
                 sources.append(("unread", None))
@@ -189,8 +190,13 @@ class _Plan:
             if where == "unread":
                 leaves.append(jnp.zeros(aval.shape, aval.dtype))
             else:
-                leaves.append(which if where == "constant" else places[where][which])
+                leaf = which if where == "constant" else places[where][which]
+                leaves.append(leaf if jnp.shape(leaf) == aval.shape else jnp.reshape(leaf, aval.shape))
         return jax.tree.unflatten(self.tree, leaves)
+
+
+# what moves no element, if there are as many before as behind
+_RESHAPING = ("reshape", "squeeze", "broadcast_in_dim")
 
 
 class _Once:
@@ -215,6 +221,16 @@ class _Static:
 
 
 jax.tree_util.register_static(_Static)
+
+
+def _origin(value: Any, makers: Mapping[Any, Any]) -> Any:
+    """The value that this one has the elements of, under another shape."""
+    while not hasattr(value, "val") and value in makers and makers[value].primitive.name in _RESHAPING:
+        source = makers[value].invars[0]
+        if source.aval.size != value.aval.size:
+            break
+        value = source
+    return value
 
 
 def _read(f: Callable[[Any, Any], Any], leaves: Sequence[Any], g: Any) -> set[int]:
