@@ -28,6 +28,7 @@ from graphc.script.stack import DeepStack
 from graphc.script.values import (
     DONE,
     FAILED,
+    LITERALS,
     PENDING,
     RUNNING,
     ArrayValue,
@@ -210,22 +211,21 @@ class Evaluator:
     # --- expressions
 
     def _evaluate(self, expr: ast.Expr, scope: RecordValue, path: Path) -> Any:
-        kind = type(expr)
         # most expressions are names of what was evaluated before, or literals
-        if kind is ast.Name:
+        if type(expr) is ast.Name:
             value = scope.find(expr.name)
             if type(value) is Thunk and value.state == DONE:
                 self._via = value
                 return value.value
-        elif kind in _LITERALS:
+        elif type(expr) in LITERALS:
             self._via = None
-            return expr.value
+            return expr.value  # pyright: ignore[reportAttributeAccessIssue]
         depth = self._depth + 1
         if depth > self._hop_at:
             return self._hop(expr, scope, path)
         self._depth = depth
         try:
-            return _RULES[kind](self, expr, scope, path)
+            return _RULES[type(expr)](self, expr, scope, path)
         finally:
             self._depth = depth - 1
 
@@ -498,8 +498,6 @@ def _as_value(value: Any, span: Span, owner: Evaluator) -> Any:
         return ArrayValue([_as_value(item, span, owner) for item in value], 0, span, owner)
     return value
 
-
-_LITERALS = frozenset({ast.Number, ast.String, ast.Bool})
 
 _RULES: dict[type, Callable[[Any, Any, RecordValue, Path], Any]] = {
     ast.Name: Evaluator._name,

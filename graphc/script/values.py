@@ -21,6 +21,9 @@ class PoisonError(Exception):
 # States of a thunk; plain integers, because they are compared in the innermost loop.
 PENDING, RUNNING, DONE, FAILED = 0, 1, 2, 3
 
+# Expressions that are their own values.
+LITERALS: frozenset[type] = frozenset({ast.Number, ast.String, ast.Bool})
+
 # Where a thunk was written: what messages about its value point to.
 Site: TypeAlias = "ast.Member | ast.Argument | ast.Parameter | ast.Expr"
 
@@ -52,8 +55,8 @@ class Thunk:
 def later(expr: ast.Expr, scope: RecordValue, path: Path, site: Site) -> Thunk:
     """The thunk of an expression; a literal is its own value."""
     thunk = Thunk(expr, scope, path, site)
-    if isinstance(expr, (ast.Number, ast.String, ast.Bool)):
-        thunk.value = expr.value
+    if type(expr) in LITERALS:
+        thunk.value = expr.value  # pyright: ignore[reportAttributeAccessIssue]
         thunk.state = DONE
         thunk.expr = thunk.scope = thunk.path = None
     return thunk
@@ -88,7 +91,7 @@ def use_of(thunk: Thunk, evaluator: Evaluator) -> Span:
 
 def _is_literal(site: Site) -> bool:
     value = site.value if isinstance(site, (ast.Member, ast.Argument)) else site
-    return isinstance(value, (ast.Number, ast.String, ast.Bool))
+    return type(value) in LITERALS
 
 
 class RecordValue:

@@ -182,7 +182,9 @@ def _equal_texts(before: SourceText, after: SourceText) -> bool:
 def _equal_groups(before: SourceText, after: SourceText) -> bool:
     if any("=" in t.text for t in tokens(before) if t.text[0] not in "[{("):
         return _equal(read_entries(before), read_entries(after))
-    items, others = (list(tokens(t, ":")) for t in (before, after))
+    items, others = (list(tokens(t)) for t in (before, after))
+    if len(items) == 1:
+        items, others = (list(tokens(t, ":")) for t in (before, after))
     return len(items) == len(others) and all(map(_equal_texts, items, others))
 
 

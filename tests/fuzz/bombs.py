@@ -37,6 +37,10 @@ _SCRIPTS: tuple[Callable[[int], str], ...] = (
     lambda n: "{ x = Input{1} ; " + "a0 = x " + " ".join(f"a{i + 1} = a{i} + a{i}" for i in range(min(n, 3000))) + " }",
     lambda n: f"{{ f (n) = if n < 1 then 1 else f (n-1) + f (n-1) ; x = Input {{f ({n})}} }}",
     lambda n: f"{{ f (n) = if n < 1 then [||] else f (n-1) : f (n-1) ; x = Input {{f ({n})}} }}",
+    lambda n: f"{{ x = Input{{2}} ; f (n) = if n < 1 then Sigmoid (x) else f (n-1) + f (n-1) ; z = f ({n}) }}",
+    lambda n: (
+        f"{{ x = Input{{2}} ; f (n) = if n < 1 then LinearLayer {{2}} (x) else f (n-1) + f (n-1) ; z = f ({n}) }}"
+    ),
     lambda n: f"{{ f (n) = {{ a = f (n+1) }}.a ; x = Input {{f ({n})}} }}",
     lambda n: f"{{ a = array[1..{n}e{n % 12}] (i => 1) ; x = Input {{a}} }}",
     lambda n: f"{{ a = Repeat ({n}, Repeat ({n}, 3)) ; x = Input {{a}} }}",

@@ -48,6 +48,10 @@ GREEDY = {
     "a chain of operators": ("script-bombs", "{ x = Input{1} ; z = x" + " + x" * 20_000 + " }"),
     "a chain of functions": ("script-bombs", "{ f = (v => v)" + " >> (v => v + 1)" * 20_000 + " ; x = Input {f (3)} }"),
     "a node inside its own name": ("script-bombs", "{ x = Input{1} ; z = Fac (x) }"),
+    "nodes that double": (
+        "script-bombs",
+        "{ x = Input {2} ; f (n) = if n == 0 then Sigmoid (x) else f (n - 1) + f (n - 1) ; z = f (40) }",
+    ),
     "an array": ("script-bombs", "{ x = Input {array[1..1e9] (i => 1)} }"),
     "a repetition": ("script-bombs", "{ x = Input {Repeat (1e9, 1)} }"),
     "a nest of arrays": ("script-bombs", "{ x = Input {Repeat (2000, Repeat (2000, 3))} }"),

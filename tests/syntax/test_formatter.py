@@ -98,6 +98,8 @@ def test_scripts(before: str, after: str) -> None:
         ('a="x  #  y"', 'a = "x  #  y"'),
         ("// c\na=1", "// c\na = 1"),
         ("flag\na=1", "flag\na = 1"),
+        ("a=1[b;2]", "a = 1[b; 2]"),
+        ("a=1:[2;3:4]:{5;{6;7}}", "a = 1:[2; 3:4]:{5; {6; 7}}"),
         ("include=b.cntk\na=1", None),
         ("T=[\n  BrainScriptNetworkBuilder={\nx=Input{$d$}*2 // it's\n}\n]", None),
         ("BrainScriptNetworkBuilder=(\nBS.Network.Load('$m$')\n)", None),
