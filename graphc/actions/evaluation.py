@@ -14,6 +14,8 @@ from graphc.actions.events import Criterion
 from graphc.actions.feeding import Data, require_lengths
 from graphc.actions.parameters import completed
 from graphc.actions.progress import averages
+from graphc.actions.traced_steps import EvaluationTraces
+from graphc.actions.tracing import Tracer
 from graphc.diagnostics import Diagnostic, DiagnosticError, Span, placing
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
@@ -39,17 +41,21 @@ class Evaluator:
     data: Data
     columns: DeviceColumns
     network: Network
+    traces: EvaluationTraces | None = None
 
     @cached_property
     def operations(self) -> dict[str, str]:
         return {name: self.network[name].operation for name in self.step.roots}
 
     @staticmethod
-    def of(network: Network, roots: Sequence[str], data: Data, context: RunContext) -> Evaluator:
+    def of(
+        network: Network, roots: Sequence[str], data: Data, context: RunContext, tracer: Tracer | None = None
+    ) -> Evaluator:
         graph = optimise(to_graph(network, roots, storages=data.storages, updates=False))
         with placing(context.device_place):
             step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
-        return Evaluator(step, data, to_device(step.graph, data.columns, step.device), network)
+        traces = EvaluationTraces.of(tracer, network, data, context) if tracer is not None else None
+        return Evaluator(step, data, to_device(step.graph, data.columns, step.device), network, traces)
 
     def score(
         self,
@@ -62,9 +68,13 @@ class Evaluator:
         minibatches, _ = self.data.plan(self.step.graph, 0, minibatch_size, epoch_size)
         parameters = self.step.place(completed(values, self.step.graph))
         table = self.step.table(minibatches)
+        if self.traces is not None:
+            self.traces.begin(values)
         total = Totals(dict.fromkeys(self.operations, 0.0), {}, dict.fromkeys(self.operations, 0))
         ranges = [(0, len(minibatches))] if watch is None else watch.ranges(len(minibatches))
         for first, last in ranges:
+            if self.traces is not None:
+                self.traces.run(self.columns, table, range(first, last))
             part = self.step.totals(parameters, self.columns, table, range(first, last))
             require_lengths(part.failed, minibatches, self.data, self.network)
             total = part.after(total)

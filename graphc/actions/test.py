@@ -12,6 +12,7 @@ from graphc.actions.feeding import open_data
 from graphc.actions.loading import network_and_values
 from graphc.actions.networks import known_nodes
 from graphc.actions.progress import report_ranges
+from graphc.actions.tracing import Tracer
 from graphc.config.commands import TestCommand
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics
 
@@ -35,7 +36,8 @@ def test(command: TestCommand, context: RunContext) -> None:
     data = open_data(command.reader, network, names, context)
     context.warn(command.name, data.reader.warnings)
     started = time.perf_counter()
-    evaluator = Evaluator.of(network, names, data, context)
+    tracer = Tracer.of(network, names, command, context, command.name)
+    evaluator = Evaluator.of(network, names, data, context, tracer)
     watch = _Progress(command, context)
     criteria, minibatches = evaluator.score(values, command.minibatch_size.value(0), command.epoch_size, watch)
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Traces while a network is trained or evaluated: their values come from programs of their own, run where one is due."""
+"""Traces while a network is trained or evaluated: values come from programs of their own, run where one is due."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ class TrainingTraces:
         values: Mapping[str, npt.NDArray[Any]],
         columns: DeviceColumns,
     ) -> TrainingTraces:
-        names = [w.node.name for w in tracer.watched]
-        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
         taps = {w.node.name: w.trace.name for w in tracer.watched if w.has_gradient and w.trace is not None}
+        # with gradients the criterion too, for it knows every input that they need
+        names = [*(w.node.name for w in tracer.watched), *([criterion] if taps else [])]
+        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
         tapped = graph
         if taps:
             built = to_graph(network, [criterion], storages=data.storages, updates=False, taps=[*taps.values()])
@@ -56,18 +57,18 @@ class TrainingTraces:
         own = {name: value for name, value in known.items() if name not in zeros}
         by_name = {name: tap_name(trace) for name, trace in taps.items()}
         traced = TraceStep(step, graph, tapped, by_name, own, arithmetic=tracer.context.arithmetic)
-        return TrainingTraces(tracer, step, traced, _with_inputs(columns, (graph, tapped), data, step.device, zeros))
+        return TrainingTraces(tracer, step, traced, _with_inputs(columns, graph, data, step.device))
 
-    def run(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, first: int, count: int) -> TrainingState:
-        """As `TrainingStep.run`."""
+    def run(self, state: TrainingState, epoch: Epoch, first: int, count: int) -> TrainingState:
+        """As `TrainingStep.run`, which takes no notice of the columns that only traces need."""
         at = 0
         for ahead in self.tracer.due(count):
-            state = self.step.run(state, columns, epoch, first + at, ahead - at)
+            state = self.step.run(state, self.columns, epoch, first + at, ahead - at)
             values, gradients = self.traced.run(state, self.columns, epoch, first + ahead)
             self.tracer.tell(ahead, values, gradients, _lengths(epoch.minibatches, first + ahead))
             at = ahead
         self.tracer.minibatches += count
-        return self.step.run(state, columns, epoch, first + at, count - at)
+        return self.step.run(state, self.columns, epoch, first + at, count - at)
 
 
 @dataclass(eq=False)
@@ -96,7 +97,7 @@ class EvaluationTraces:
         due = self.tracer.due(len(rows))
         # what accumulates needs the others too
         wanted = range(len(rows)) if epoch_start(self.step.graph) else due
-        columns = _with_inputs(columns, (self.step.graph,), self.data, self.step.device) if due else columns
+        columns = _with_inputs(columns, self.step.graph, self.data, self.step.device) if due else columns
         for ahead in wanted:
             row = rows[ahead]
             values = self.step.minibatch(self.values, columns, table, row)
@@ -109,11 +110,7 @@ def _lengths(minibatches: Minibatches, number: int) -> npt.NDArray[np.integer] |
     return minibatches.lengths[number] if minibatches.lengths else None
 
 
-def _with_inputs(
-    columns: DeviceColumns, graphs: tuple[Graph, ...], data: Data, device: Any, besides: Mapping[str, Any] = {}
-) -> DeviceColumns:
+def _with_inputs(columns: DeviceColumns, graph: Graph, data: Data, device: Any) -> DeviceColumns:
     """With the columns that the optimised program of the others could do without."""
-    missing = {name for graph in graphs for name in inputs(graph)} - {*columns, *besides}
-    if not missing:
-        return columns
-    return {**columns, **to_device(graphs[0], {name: data.columns[name] for name in missing}, device)}
+    missing = inputs(graph).keys() - columns.keys()
+    return {**to_device(graph, data.columns, device), **columns} if missing else columns

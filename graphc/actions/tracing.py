@@ -113,7 +113,6 @@ class Tracer:
         trained = _trained(needed([network[criterion]])) if criterion is not None else set()
         order = {node: place for place, node in enumerate(evaluation_order(network))}
         entries: list[Watched | _Loop] = []
-        done: set[NetworkNode] = set()
         for members, backward in sorted(_together(computed, network, roots), key=lambda each: order[each[0][0]]):
             traces = [_traced(node, trained, context, section) for node in members if isinstance(node.op, Trace)]
             if len(members) > 1 and traces:
@@ -121,7 +120,6 @@ class Tracer:
             else:
                 entries += traces
             entries += [w for node in members for w in named.get(node, ())]
-            done.update(members)
         return Tracer(context, section, tuple(entries)) if entries else None
 
     def due(self, count: int) -> list[int]:

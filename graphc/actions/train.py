@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from graphc.actions.parameters import Values, completed, count
 from graphc.actions.progress import Progress
 from graphc.actions.statistics import Pass, sources_of, uncomputed_statistics
 from graphc.actions.stochastic import stochastic_nodes
+from graphc.actions.traced_steps import TrainingTraces
+from graphc.actions.tracing import Tracer
 from graphc.config.commands import TrainCommand
 from graphc.config.learner import SGDSettings
 from graphc.diagnostics import Diagnostic, Label, RunError, Severity, Span, placing
@@ -92,7 +94,9 @@ def train(command: TrainCommand, context: RunContext) -> None:
     data = open_data(command.reader, training.network, [*training.roots, *sources_of(statistics)], context)
     context.warn(command.name, data.reader.warnings)
     step = _step(training, data)
-    validation = _validation(training)
+    named = training.network, training.roots, sgd, context, command.name, training.criterion
+    tracer = Tracer.of(*named)
+    validation = _validation(training, tracer)
     _announce(training, step, statistics, files.model(finished) if finished is not None else None)
     _compute(training, statistics, data)
     if finished is None or statistics:
@@ -100,12 +104,13 @@ def train(command: TrainCommand, context: RunContext) -> None:
     columns = to_device(step.graph, data.columns, step.device)
     state = step.state(completed(training.values, step.graph), training.learner_state)
     epochs = Epochs(sgd, context.seed, step, data)
+    run = _run(training, tracer, step, data, columns)
     for epoch in range(training.first_epoch, sgd.max_epochs + 1):
         rate = sgd.learning_rate(epoch - 1)
         if rate < sgd.min_learning_rate_per_sample:
             _stop(training, epoch, rate)
             return
-        state = _run_epoch(training, step, state, columns, epochs, epoch)
+        state = _run_epoch(training, step, state, run, tracer, epochs, epoch)
         training.values |= {n: v for n, v in state.parameters().items() if n in training.values}
         if validation is not None:
             _validate(training, validation, epoch)
@@ -197,13 +202,25 @@ def _exempt(network: Network, sgd: SGDSettings) -> set[str]:
     }
 
 
-def _validation(training: Training) -> Evaluator | None:
+# as `TrainingStep.run`, of columns that are known
+_Run = Callable[[TrainingState, Epoch, int, int], TrainingState]
+
+
+def _run(training: Training, tracer: Tracer | None, step: TrainingStep, data: Data, columns: DeviceColumns) -> _Run:
+    """How minibatches are trained: with traces of some, where there are any."""
+    if tracer is not None:
+        given = training.network, training.criterion, step, data, training.values, columns
+        return TrainingTraces.of(tracer, *given).run
+    return lambda state, epoch, first, count: step.run(state, columns, epoch, first, count)
+
+
+def _validation(training: Training, tracer: Tracer | None) -> Evaluator | None:
     reader = training.command.cv_reader
     if reader is None:
         return None
     data = open_data(reader, training.network, training.roots, training.context)
     training.context.warn(training.section, data.reader.warnings)
-    return Evaluator.of(training.network, training.roots, data, training.context)
+    return Evaluator.of(training.network, training.roots, data, training.context, tracer)
 
 
 def _compute(training: Training, statistics: Sequence[NetworkNode], data: Data) -> None:
@@ -259,7 +276,13 @@ def _gradient_nodes(criterion: NetworkNode) -> int:
 
 
 def _run_epoch(
-    training: Training, step: TrainingStep, state: TrainingState, columns: DeviceColumns, epochs: Epochs, epoch: int
+    training: Training,
+    step: TrainingStep,
+    state: TrainingState,
+    run: _Run,
+    tracer: Tracer | None,
+    epochs: Epochs,
+    epoch: int,
 ) -> TrainingState:
     sgd = training.command.sgd
     started = time.perf_counter()
@@ -287,11 +310,12 @@ def _run_epoch(
             progress.report(first, last, totals)
 
     for first, last in progress.reports():
-        # the device gets work to go on with before the host waits for the report of what came before
-        more = min(_MINIBATCHES_AHEAD, last - first)
-        state = step.run(state, columns, planned, first, more)
+        # the device gets work to go on with before the host waits for the report of what came before; but what is
+        # traced of it comes after that report
+        more = min(_MINIBATCHES_AHEAD, last - first) if tracer is None or not tracer.due(last - first) else 0
+        state = run(state, planned, first, more)
         report()
-        state = step.run(state, columns, planned, first + more, last - first - more)
+        state = run(state, planned, first + more, last - first - more)
         reached = first, last, state
     epochs.plan_ahead(epoch + 1)
     report()

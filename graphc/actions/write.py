@@ -18,6 +18,8 @@ from graphc.actions.loading import network_and_values
 from graphc.actions.networks import known_nodes
 from graphc.actions.parameters import Values, completed
 from graphc.actions.text_output import Place, TextOutput, matrix_columns, read_labels, unfit_labels
+from graphc.actions.traced_steps import EvaluationTraces
+from graphc.actions.tracing import Tracer
 from graphc.config.commands import WriteCommand
 from graphc.data.minibatches import Minibatch
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, placing
@@ -73,8 +75,15 @@ def _write_all(
     parameters = step.place(completed(values, step.graph))
     columns = to_device(step.graph, data.columns, step.device)
     taken, minibatches = data.plan(graph, 0, command.minibatch_size.value(0), command.epoch_size)
-    outputs = step.outputs(parameters, columns, step.table(taken))
-    for number, (minibatch, found) in enumerate(zip(minibatches, outputs, strict=True)):
+    table = step.table(taken)
+    tracer = Tracer.of(network, names, command, context, command.name)
+    traces = EvaluationTraces.of(tracer, network, data, context) if tracer is not None else None
+    if traces is not None:
+        traces.begin(values)
+    for number, minibatch in enumerate(minibatches):
+        if traces is not None:
+            traces.run(columns, table, range(number, number + 1))
+        found = step.minibatch(parameters, columns, table, number)
         require_lengths(found.failed, taken, data, network)
         for name in names:
             lengths = None

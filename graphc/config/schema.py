@@ -96,7 +96,10 @@ ROOT = (
     *_no_effect(string, "read by the NDL network builder", "ndlMacros"),
 )
 
-_TRACED = ("traceNodeNamesReal", "traceNodeNamesCategory", "traceNodeNamesSparse")
+_TRACED = tuple(
+    Key(f"traceNodeNames{form}", strings, (), f"nodes whose values are printed for each minibatch, {how}")
+    for form, how in (("Real", "as numbers"), ("Category", "as the place of the largest"), ("Sparse", "if not 0"))
+)
 
 _BUILDERS = {
     "SimpleNetworkBuilder": "network from the sizes of its layers",
@@ -111,7 +114,6 @@ COMMAND = (
     Key("traceLevel", integer(), 0, "how much the log tells"),
     *(Key(name, section, None, meaning) for name, meaning in _BUILDERS.items()),
     *_no_effect(section, "network of the command", "createNetwork"),
-    *(Key(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
 )
 
 TRAIN = (
@@ -127,6 +129,7 @@ TEST = (
     Key("reader", section, REQUIRED, "test data"),
     Key("minibatchSize", sizes(), Schedule((40960,)), "samples a minibatch; only the first value counts"),
     Key("epochSize", integer(0), 0, "samples to test; 0 means all"),
+    *_TRACED,
     Key("evalNodeNames", strings, (), "nodes to score; default: all evaluation and criterion nodes"),
     Key("numMBsToShowResult", integer(0), 100, "minibatches between progress lines"),
     Key("firstMBsToShowResult", integer(0), 0, "first minibatches that get a line each"),
@@ -138,6 +141,7 @@ WRITE = (
     Key("reader", section, None, "data to evaluate the network on"),
     Key("minibatchSize", sizes(), Schedule((2048,)), "samples a minibatch"),
     Key("epochSize", integer(0), 0, "samples to write; 0 means all"),
+    *_TRACED,
     Key("outputNodeNames", strings, (), "nodes to write; default: the network's output nodes"),
     Key("outputPath", string, None, "beginning of the names of the written files; - means standard output"),
     Key("format", section, None, "text format of the written files"),
@@ -197,7 +201,7 @@ SGD = (
     _planned("unitTest", boolean, False, "test mode of the learner"),
     _planned("tensorBoardLogDir", string, "", "folder of TensorBoard logs"),
     _planned("hSmoothingWeight", number(), 0.95, "lattice training: weight of the sequence criterion"),
-    *(Key(name, strings, (), "nodes whose values are printed for each minibatch") for name in _TRACED),
+    *_TRACED,
     *_no_effect(number(), "lattice training", "frameDropThresh", "seqGammarAMF", "seqGammarLMF", "seqGammarBMMIFactor"),
     *_no_effect(string, "lattice training", "doReferenceAlign", "seqGammarUsesMBR", "seqGammarWordPen"),
     *_no_effect(string, "memory and speed only", "numSubminibatches", "maxSamplesInRAM", "executionEngine"),

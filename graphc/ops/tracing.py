@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from graphc.ir import Context, Op, TensorType, op
 
 
-class Shown(str, Enum):
+class Shown(StrEnum):
     """What is shown of a value: its numbers, the place of the largest in each frame, or what is not 0."""
 
     REAL = "real"

@@ -1,4 +1,4 @@
-"""Values of nodes in a training step, and their gradients, from programs of their own: the step itself stays as it is."""
+"""Values of nodes in a training step, and gradients, from programs of their own: the step itself stays as it is."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def written(sequences: list[Any], dims: tuple[int, ...] = (3,), labels: tuple[st
         ({"type": "category"}, "0\n1\n1\n"),  # of equal values the last
         ({"type": "category", "transpose": False}, "0 1\n1\n"),
         ({"type": "category", "labels": NAMES}, "zero\none\none\n"),
-        ({"type": "category", "labels": ("a",)}, "a\na\na\n"),  # beyond the mapping: modulo its size
+        ({"type": "category", "labels": ("a",)}, "0\n1\n1\n"),  # a mapping that does not fit is not used
         ({"type": "sparse", "precision_format": ".1"}, "[0;0]\n-0.5[1;0]\n2.0[1;1]\n0.2[0]\n0.2[1]\n0.0[2]\n"),
         (
             {"type": "sparse", "precision_format": ".1", "transpose": False},
