@@ -231,13 +231,15 @@ class _Results:
                 old = self.found.get(section, CommandResult(section, {}))
                 self.found[section] = CommandResult(section, old.metrics, old.samples, (path,))
             case Written(section=section, files=files, samples=samples):
-                self.found[section] = CommandResult(section, {}, samples, tuple(files))
+                old = self.found.get(section, CommandResult(section, {}))
+                self.found[section] = CommandResult(section, old.metrics, samples, tuple(files))
             case _:
                 pass
 
     def _add(self, section: str, criteria: Sequence[Criterion]) -> None:
         samples = criteria[0].samples if criteria else 0
-        self.found[section] = CommandResult(section, {c.name: c.value for c in criteria}, samples)
+        files = self.found[section].files if section in self.found else ()
+        self.found[section] = CommandResult(section, {c.name: c.value for c in criteria}, samples, files)
 
 
 def _script(model: str | os.PathLike[str]) -> SourceText | None:

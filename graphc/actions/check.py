@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from graphc.actions.networks import Networks, criterion_of, evaluations_of, inputs_below, known_nodes, wanted_inputs
 from graphc.config.commands import (
+    BeamSearchCommand,
     Builder,
     Command,
     DumpCommand,
@@ -214,8 +216,19 @@ class _Checker:
             case WriteCommand():
                 wanted = self._known(command, network, command.output_node_names, "outputNodeNames")
                 match_streams_of(network, wanted or [n.name for n in network.groups["output"]], command)
+            case BeamSearchCommand():
+                self._check_search(command, network)
             case _OpenCommand():
                 pass
+
+    def _check_search(self, command: BeamSearchCommand, network: Network) -> None:
+        from graphc.actions.decoder import decoder_of, hooks_of, inputs_to_read
+
+        hooks = hooks_of(network, command.beam_depth, command.network.span)
+        decoder = decoder_of(command, hooks, None, partial(self._networks.build, found=self._result.found))
+        wanted = inputs_to_read(command, decoder, hooks)
+        if command.reader.is_supported:
+            match_streams(command.reader, wanted_inputs(decoder[name] for name in wanted))
 
     def _check_edits(self, command: ScriptCommand) -> None:
         from graphc.config.edit_script import macro_texts, script_text

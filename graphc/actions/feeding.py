@@ -62,6 +62,16 @@ class Data:
         lengths = [m.lengths for m in found]
         return replace(taken, columns=np.array([m.columns for m in found], np.int64), lengths=lengths), found
 
+    def with_stream(self, name: str, axis: str, stream: Stream) -> Data:
+        """The same with other sequences for an input, on a dynamic axis that no other input is on."""
+        return replace(
+            self,
+            columns={**self.columns, name: stream.column},
+            storages={**self.storages, name: _storage(stream.column)},
+            axes={**self.axes, axis: stream},
+            _shapes={},
+        )
+
     def _require_single_frames(self, graph: Graph) -> None:
         """What meets one frame of each sequence of another axis has one frame a sequence."""
         for check in length_checks(graph):

@@ -9,14 +9,14 @@ from typing import cast
 from graphc.actions.context import RunContext
 from graphc.actions.networks import network_from_text
 from graphc.actions.parameters import Values, initial_values
-from graphc.config.commands import Builder, DumpCommand, EditCommand, TestCommand, WriteCommand
+from graphc.config.commands import BeamSearchCommand, Builder, DumpCommand, EditCommand, TestCommand, WriteCommand
 from graphc.diagnostics import Diagnostic, DiagnosticError, placing, suggest
 from graphc.network.network import Network
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.train.checkpoint import load_model
 from graphc.train.initialise import CntkNumbers, Gaussian
 
-UntrainedCommand = TestCommand | WriteCommand | EditCommand | DumpCommand
+UntrainedCommand = TestCommand | WriteCommand | BeamSearchCommand | EditCommand | DumpCommand
 
 
 def network_and_values(command: UntrainedCommand, context: RunContext) -> tuple[Network, Values]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from graphc.actions.beam_search import beam_search
 from graphc.actions.context import RunContext, RunOptions
 from graphc.actions.dump import dump
 from graphc.actions.edit import edit
@@ -19,6 +20,7 @@ from graphc.actions.test import test
 from graphc.actions.train import train
 from graphc.actions.write import write
 from graphc.config.commands import (
+    BeamSearchCommand,
     Command,
     DumpCommand,
     EditCommand,
@@ -96,6 +98,8 @@ def _execute(command: RunnableCommand, context: RunContext) -> None:
             name, action = "test", test
         case WriteCommand():
             name, action = "write", write
+        case BeamSearchCommand():
+            name, action = "beamSearch", beam_search
         case EditCommand():
             name, action = "edit", edit
         case ScriptCommand():

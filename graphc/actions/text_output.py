@@ -169,11 +169,16 @@ def read_labels(format: Format, place: Span | None) -> list[str]:
     """The lines of the format's label file, where it has one that counts; raises `DiagnosticError`."""
     if not format.label_mapping_file or format.type == "real":
         return []
+    return read_label_file(format.label_mapping_file, place)
+
+
+def read_label_file(path: str, place: Span | None) -> list[str]:
+    """The lines of a label file; raises `DiagnosticError`."""
     try:
-        return read_data_bytes(data_path(format.label_mapping_file)).decode().splitlines()
+        return read_data_bytes(data_path(path)).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = why(error) if isinstance(error, OSError) else "not a text file"
-        message = f"label mapping file {format.label_mapping_file} cannot be read: {reason}"
+        message = f"label mapping file {path} cannot be read: {reason}"
         raise DiagnosticError(Diagnostic("GC0001", message, place)) from error
 
 

@@ -130,6 +130,31 @@ class WriteCommand:
 
 
 @dataclass(frozen=True)
+class BeamSearchCommand:
+    """``action = beamSearch``: the most probable label sequences by a saved model. No ``end_symbol``: as long as given.
+
+    ``max_length`` 0 follows from the input.
+    """
+
+    name: str
+    network: NetworkSource
+    model_path: str
+    trace_level: int
+    reader: ReaderSettings
+    minibatch_size: Schedule[int]
+    epoch_size: int
+    beam_depth: int
+    n_best: int
+    start_symbol: str
+    end_symbol: str
+    max_length: int
+    label_mapping_file: str | None
+    output_path: str
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True)
 class EditCommand:
     """``action = edit`` with a network builder: what it describes is saved."""
 
@@ -185,7 +210,7 @@ class OtherCommand:
 
 
 # those that have a network of their own
-NetworkCommand = TrainCommand | TestCommand | WriteCommand | EditCommand | DumpCommand
+NetworkCommand = TrainCommand | TestCommand | WriteCommand | BeamSearchCommand | EditCommand | DumpCommand
 RunnableCommand = NetworkCommand | ScriptCommand
 Command = RunnableCommand | OtherCommand
 
@@ -195,7 +220,7 @@ def readers_of(command: RunnableCommand) -> tuple[ReaderSettings, ...]:
     match command:
         case TrainCommand(reader=reader, cv_reader=cv_reader):
             readers = (reader, cv_reader)
-        case TestCommand(reader=reader) | WriteCommand(reader=reader):
+        case TestCommand(reader=reader) | WriteCommand(reader=reader) | BeamSearchCommand(reader=reader):
             readers = (reader,)
         case EditCommand() | ScriptCommand() | DumpCommand():
             readers = ()
@@ -272,6 +297,22 @@ def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     return WriteCommand(**reading.arguments(WriteCommand, **more, format=output_format))
 
 
+def read_beam_search_command(record: ConfigurationRecord) -> BeamSearchCommand:
+    found = Diagnostics()
+    reading = found.keep(lambda: read_section(record, "beamSearch"))
+    section = record.record("reader", None)
+    reader = None if section is None else found.keep(lambda: unshuffled(read_reader(section)))
+    network = found.keep(lambda: _saved_network(record))
+    found.raise_errors()
+    assert reading and network
+    more = {"name": _name(record), "network": network, "reader": reader, "span": record.span}
+    command = BeamSearchCommand(**reading.arguments(BeamSearchCommand, **more, model_path=network.model_path))
+    if command.n_best > command.beam_depth:
+        message = f"nBest is {command.n_best}, but with beamDepth = {command.beam_depth} there are no more hypotheses"
+        raise DiagnosticError(Diagnostic("GC0504", message, reading.spans.get("nBest")))
+    return command
+
+
 def read_edit_command(record: ConfigurationRecord) -> EditCommand | ScriptCommand:
     if not any(record.has(key) for key, builder in _BUILDERS.items() if builder is Builder.BRAINSCRIPT):
         return _read_script_command(record)
@@ -292,9 +333,7 @@ def _read_script_command(record: ConfigurationRecord) -> ScriptCommand:
 
 def read_dump_command(record: ConfigurationRecord) -> DumpCommand:
     reading = read_section(record, "dump")
-    # whatever builders stand further out: it is the saved model that is printed
-    model = record.require("modelPath")
-    network = NetworkSource(Builder.MODEL, model.span, model_path=model.string())
+    network = _saved_network(record)
     more = {"name": _name(record), "network": network, "span": record.span}
     command = DumpCommand(**reading.arguments(DumpCommand, **more))
     if not command.print_values and not command.print_metadata:
@@ -321,6 +360,7 @@ READERS: Mapping[str, Callable[[ConfigurationRecord], Command]] = {
     "test": read_test_command,
     "eval": read_test_command,
     "write": read_write_command,
+    "beamSearch": read_beam_search_command,
     "edit": read_edit_command,
     "dumpNode": read_dump_command,
     "dumpNodes": read_dump_command,
@@ -340,6 +380,12 @@ def _network_to_train(record: ConfigurationRecord) -> NetworkSource:
         message = f"{':'.join(record.path)} trains, but has no network builder"
         raise DiagnosticError(Diagnostic("GC0501", message, record.span, hint=hint))
     return source
+
+
+def _saved_network(record: ConfigurationRecord) -> NetworkSource:
+    """The model file, whatever builders stand further out."""
+    model = record.require("modelPath")
+    return NetworkSource(Builder.MODEL, model.span, model_path=model.string())
 
 
 def _no_network(record: ConfigurationRecord) -> DiagnosticError:

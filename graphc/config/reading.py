@@ -14,7 +14,7 @@ from graphc.syntax.configuration_records import REQUIRED
 
 # Root and commands also hold variables of the author, whose names are free: there an unknown key is called misspelt
 # only if it is one slip from a key. The other sections hardly ever hold any.
-_FREE = frozenset(["root", "train", "test", "write", "edit", "dump"])
+_FREE = frozenset(["root", "train", "test", "write", "beamSearch", "edit", "dump"])
 _SHORTEST_FREE = 5
 _ACTIONS = frozenset(["train", "test", "eval", "write", "edit"])
 

@@ -273,6 +273,22 @@ EDIT_SCRIPT = (
     *_no_effect(string, "commands with a builder only: the script says what is saved", "outputModelPath", "makeMode"),
 )
 
+BEAM_SEARCH = (
+    *(key for key in COMMAND if key.name in ("action", "traceLevel")),
+    Key("modelPath", string, REQUIRED, "model file to decode with"),
+    Key("reader", section, REQUIRED, "what to decode and, where it has them, the labels to compare with"),
+    Key("minibatchSize", sizes(), Schedule((2048,)), "samples a minibatch; its sequences are decoded at once"),
+    Key("epochSize", integer(0), 0, "samples to decode; 0 means all"),
+    Key("beamDepth", integer(1), 5, "histories that are followed in each sequence; 1 is greedy decoding"),
+    Key("nBest", integer(0), 0, "hypotheses of each sequence to write, with scores; 0: the best one, words only"),
+    Key("startSymbol", string, "", "what the decoder reads first; default: the first of each sequence's labels"),
+    Key("endSymbol", string, "", "ends a hypothesis; default: hypotheses are as long as the labels"),
+    Key("maxLength", integer(0), 0, "most words of a hypothesis, its end included; 0: twice the input's, and 10"),
+    Key("labelMappingFile", string, None, "names of the symbols, one a line"),
+    Key("outputPath", string, REQUIRED, "text file to write; - means standard output"),
+    *_no_effect(section, "a saved model decodes, whatever builders stand further out", *_BUILDERS, "createNetwork"),
+)
+
 DUMP = (
     *COMMAND,
     Key("nodeName", string, "", "node to print; default: all of them"),
@@ -353,6 +369,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "train": TRAIN,
     "test": TEST,
     "write": WRITE,
+    "beamSearch": BEAM_SEARCH,
     "edit": EDIT,
     "editScript": EDIT_SCRIPT,
     "dump": DUMP,
@@ -366,10 +383,11 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
 
 # what a section of each kind may hold for the sections inside it, which look outward
 _INNER = {
-    "root": ("train", "test", "write", "edit", "editScript", "dump", "SGD", "reader", "format"),
+    "root": ("train", "test", "write", "beamSearch", "edit", "editScript", "dump", "SGD", "reader", "format"),
     "train": ("SGD", "reader"),
     "test": ("reader",),
     "write": ("reader", "format"),
+    "beamSearch": ("reader",),
 }
 
 
