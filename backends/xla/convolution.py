@@ -35,7 +35,8 @@ _MOST_GROUPS_FILLED = 8
 def convolution(op: Convolution, c: Context, weights: Value, image: Value) -> Value:
     *spatial, channels = op.geometry(c.operands[1])
     is_whole = op.groups > 1 or _is_whole(channels)
-    if image.type.axis is None or weights.type.axis is not None or not spatial or not is_whole:
+    is_plain = op.is_shared and is_whole
+    if image.type.axis is None or weights.type.axis is not None or not spatial or not is_plain:
         return Value(c.result, op.evaluate(c, weights.array, image.dense))
     axes = tuple(reversed(spatial))
     if weights.kept is not None:

@@ -41,7 +41,7 @@ def _as_kernels(reader: Node, parameter: Node) -> Axes | None:
     op, rank = reader.op, parameter.type.rank
     assert isinstance(op, Convolution)
     # a matrix that is read as kernels must keep its memory
-    if op.transpose or parameter.type.dims != op.kernel_shape(reader.inputs[1].type) or rank < 3:
+    if op.transpose or not op.is_shared or parameter.type.dims != op.kernel_shape(reader.inputs[1].type) or rank < 3:
         return None
     return (*range(2, rank), 1, 0)
 

@@ -33,6 +33,9 @@ class Convolution(Op):
     part of the channels only: the weights are [kernel … x channels / g x maps]. With as many groups as channels the
     convolution is depthwise. (CNTK's BrainScript has no groups.)
 
+    ``sharing=false`` on an axis has kernels of their own for every window along it: the weights are [kernel … x windows
+    of such axes … x maps], and their dimensions must be given.
+
     ``transpose=true`` is the adjoint, which enlarges: ``kernelDims`` then ends with the number of output channels,
     ``mapDims`` is the number of input channels, weights are [kernel … x output channels x input channels], and
     ``outputShape`` chooses among the sizes that are possible.
@@ -77,8 +80,21 @@ class Convolution(Op):
         return self._windows().axes(x.dims, reach, reach)
 
     def kernel_shape(self, x: TensorType) -> tuple[int, ...]:
-        """Shape of the weights, [kernel … x maps], whatever shape they were declared with: the memory is the same."""
-        return (*(a.kernel for a in self.geometry(x)), self.maps)
+        """Shape of the weights, [kernel … x maps], whatever shape they were declared with: the memory is the same.
+
+        Between them are the windows of axes along which kernels are not shared.
+        """
+        axes = self.geometry(x)
+        own = (a.windows for a, shared in zip(axes, self._shared(len(axes)), strict=True) if not shared)
+        return (*(a.kernel for a in axes), *own, self.maps)
+
+    def _shared(self, rank: int) -> tuple[bool, ...]:
+        """Of each axis, whether one kernel serves all its windows."""
+        return expand(self.sharing, len(self.kernel_dims), (True,) * rank)
+
+    @property
+    def is_shared(self) -> bool:
+        return all(self.sharing)
 
     def infer(self, w: TensorType, x: TensorType) -> TensorType:
         self._require_supported()
@@ -86,7 +102,7 @@ class Convolution(Op):
             return result_type((None,) * x.rank, w, x)
         self._require_equal_groups(x)
         axes = self.geometry(x)
-        if w.is_complete and w.size != element_count(axes) * self.maps:
+        if w.is_complete and w.size != math.prod(self.kernel_shape(x)):
             wanted = format_shape(self.kernel_shape(x))
             raise ShapeError(f"the weights are {w}, for an input {x} expected {wanted}", 0, 1)
         if self.transpose:
@@ -99,7 +115,7 @@ class Convolution(Op):
             raise ShapeError(f"the weights are {w}, but must be the same for all frames", 0)
 
     def offers(self, w: TensorType, x: TensorType) -> Iterable[tuple[int, Shape]]:
-        if not w.is_complete and x.is_complete:
+        if not w.is_complete and x.is_complete and self.is_shared:
             shape = self.kernel_shape(x)
             # a declared matrix stays one: its memory is read as the kernels
             yield 0, (self.maps, math.prod(shape[:-1])) if w.rank == 2 else shape
@@ -113,6 +129,8 @@ class Convolution(Op):
             x = x.reshape((*lead, self.maps, *(a.windows for a in reversed(axes))))
             return scatter_windows(c.xp, c.xp.tensordot(x, w, axes=((len(lead),), (0,))), axes)
         windows = gather_windows(c.xp, x, axes, 0.0)
+        if not self.is_shared:
+            return self._seen_by_own(c, windows, w, rank).reshape((*lead, *reversed(c.result.dims)))
         if self.groups == 1:
             return self._seen(c, windows, w, rank).reshape((*lead, *reversed(c.result.dims)))
         at, each = len(lead), self.maps // self.groups
@@ -128,6 +146,17 @@ class Convolution(Op):
         kernel_axes = tuple(range(windows.ndim - rank, windows.ndim))
         y = c.xp.tensordot(windows, w, axes=(kernel_axes, tuple(range(1, rank + 1))))
         return c.xp.moveaxis(y, -1, windows.ndim - 2 * rank)
+
+    def _seen_by_own(self, c: Context, windows: Any, w: Any, rank: int) -> Any:
+        """Every window times the kernels that it does not share with others."""
+        letters = iter("abcdefghijklmnopqrstuvwxyz")
+        frames = [next(letters)] * (windows.ndim - 2 * rank)
+        places, elements = [next(letters) for _ in range(rank)], [next(letters) for _ in range(rank)]
+        own = [place for place, shared in zip(places, reversed(self._shared(rank)), strict=True) if not shared]
+        maps = next(letters)
+        parts = (*frames, *places, *elements), (maps, *own, *elements), (*frames, maps, *places)
+        read, kernels, result = ("".join(part) for part in parts)
+        return c.xp.einsum(f"{read},{kernels}->{result}", windows, w)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         x = types[1]
@@ -194,8 +223,9 @@ class Convolution(Op):
             raise ShapeError("mapDims is 0: it must be the number of kernels")
         if any(d != 1 for d in self.map_dims[:-1]):
             raise ShapeError(f"mapDims is {self.map_dims}: only its last entry may differ from 1")
-        if not all(self.sharing):
-            raise ShapeError("sharing=false, a kernel for every position, is not supported")
+        if not self.is_shared and (self.transpose or self.groups > 1):
+            what = "groups" if self.groups > 1 else "transpose=true"
+            raise ShapeError(f"sharing=false, a kernel for every window, goes without {what}")
         if not channels_first(self.image_layout):
             raise ShapeError("imageLayout is HWC: convolution needs CHW, images of [width x height x channels]")
         if self.groups < 1:

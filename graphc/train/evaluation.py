@@ -133,9 +133,7 @@ class EvaluationStep:
         for row in range(len(table.minibatches)):
             yield self.minibatch(values, columns, table, row)
 
-    def minibatch(
-        self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable, row: int
-    ) -> Outputs:
+    def minibatch(self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable, row: int) -> Outputs:
         """Value of every root in one minibatch."""
         program, minibatch = self._program("values", table, row)
         found = program(values, columns, minibatch, np.int32(row))

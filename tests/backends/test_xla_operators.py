@@ -140,6 +140,8 @@ CASES = [
     case(conv((3,), (2,), dilation=(2,)), "3 3 2", "6 3 *"),
     case(conv((3,), (2,), dilation=(2,)), "3 9 2", "6 9 *"),
     case(conv((3, 3), (2,)), "2 81", "5 4 9 *"),
+    case(conv((3, 2), (2,), sharing=(False, True), stride=(2, 1)), "3 2 3 3 2", "5 4 3 *"),
+    case(conv((2,), (3,), sharing=(False,), auto_padding=(False,)), "2 3 3 3", "4 3 *"),
     case(conv((3, 3, 2), (2,), stride=(1, 1, 1), auto_padding=(True, True, False)), "3 3 2 2", "5 4 3 *"),
     case(conv((1, 1), (2,), stride=(3,)), "1 1 40 2", "5 4 40 *"),
     case(conv((3, 3, 2), (5,), transpose=True, auto_padding=(False,)), "3 3 2 5", "4 3 5 *"),
