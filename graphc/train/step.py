@@ -36,6 +36,10 @@ _Program = Callable[..., tuple["_Carry", Tally]]
 # what schedules set beside the rates (graphc.ir.Context); a step has room for all of them
 SETTINGS = ("dropout_rate", "batch_normalization_time_constant", "batch_normalization_blend_time_constant")
 
+# of sequences, each shape of which is a program: with so many an update takes a third of the time of compiling it, and
+# is compiled once by itself. With fewer the second dispatch would cost more than that saves.
+MANY_PARAMETERS = 32
+
 # minibatches a dispatch where no convolution is in the graph, measured with benchmarks/dispatch.py
 DENSE_MINIBATCHES_PER_DISPATCH = 8
 
@@ -256,7 +260,12 @@ class TrainingStep:
         for number in numbers:
             assert epoch.minibatches.batches is not None
             batch = jax.device_put(epoch.minibatches.batches[number], self.device)
-            carry, tally = self._batch(carry, tally, state.fixed, columns, epoch.tables, batch)
+            arguments = carry, tally, state.fixed, columns, epoch.tables, batch
+            if self._is_one_program:
+                carry, tally = self._batch(*arguments)
+            else:
+                gradients, running, rates, after = self._gradients(*arguments)
+                carry, tally = self._update(carry, gradients, running, rates, epoch.tables, tally.at), after
         return replace(state, carry=carry, tally=tally)
 
     def totals(self, state: TrainingState) -> Totals:
@@ -279,6 +288,19 @@ class TrainingStep:
     @cached_property
     def _batch(self) -> _Program:
         return self._staged(self._on_sequences)
+
+    @cached_property
+    def _is_one_program(self) -> bool:
+        """Whether a minibatch of sequences is one program: if not, the update does not depend on the shape."""
+        return len(self.trained) < MANY_PARAMETERS or bool(self.by_column)
+
+    @cached_property
+    def _gradients(self) -> Callable[..., Any]:
+        return self.engine.jit(self._learnt_on_sequences, self.graph, self.device)
+
+    @cached_property
+    def _update(self) -> Callable[..., Any]:
+        return self.engine.jit(self._applied, self.graph, self.device, donate=(0,))
 
     @cached_property
     def _loop(self) -> _Program:
@@ -310,9 +332,28 @@ class TrainingStep:
         feeds = take_batch(self.graph, columns, batch.samples)
         return self._step(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
 
+    def _learnt_on_sequences(
+        self, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
+    ) -> tuple[Parameters, Parameters, Rates, Tally]:
+        feeds = take_batch(self.graph, columns, batch.samples)
+        return self._learnt(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
+
     def _step(
         self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
     ) -> tuple[_Carry, Tally]:
+        gradients, running, rates, after = self._learnt(carry, tally, fixed, feeds, tables, environment)
+        return self._applied(carry, gradients, running, rates, tables, tally.at), after
+
+    def _applied(
+        self, carry: _Carry, gradients: Parameters, running: Parameters, rates: Rates, tables: Any, at: Any
+    ) -> _Carry:
+        trained, learner = self._updated(carry, gradients, rates, self._noise(tables, at))
+        return _Carry(trained, running, learner)
+
+    def _learnt(
+        self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
+    ) -> tuple[Parameters, Parameters, Rates, Tally]:
+        """What a minibatch tells: gradients of trained parameters, running state, the rates of its update, and sums."""
         at = tally.at
         environment = self.scheduled(environment, tables, at)
 
@@ -333,9 +374,8 @@ class TrainingStep:
         taps = self._taps(jax.eval_shape(results, dense, {}).touched, carry) if self.by_column else {}
         (gradients, of_taps), (told, samples, running, touched) = jax.grad(loss, has_aux=True)((dense, taps))
         gradients |= {n: self._by_column(n, touched[n], of_taps[n]) for n in self.by_column}
-        noise = self._noise(tables, at)
-        trained, learner = self._updated(carry, gradients, self._rates(tables, at, samples), noise)
-        return _Carry(trained, dict(running), learner), tally.after(*told, accumulated=self.is_accumulated)
+        tally = tally.after(*told, accumulated=self.is_accumulated)
+        return gradients, dict(running), self._rates(tables, at, samples), tally
 
     def scheduled(self, environment: Environment, tables: Mapping[str, Any], at: Any) -> Environment:
         """With what schedules set for a minibatch of an epoch, and its random numbers."""

@@ -64,3 +64,12 @@ def test_shapes_change_nothing(name: str) -> None:
     assert total == pytest.approx(loss, rel=1e-12)
     for parameter, value in expected.items():
         np.testing.assert_allclose(found[parameter], value, rtol=1e-9, atol=1e-11, err_msg=parameter)
+
+
+def test_a_program_of_its_own_for_the_update_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, loss = trained(())
+    monkeypatch.setattr("graphc.train.step.MANY_PARAMETERS", 0)
+    found, total = trained.__wrapped__(())
+    assert total == pytest.approx(loss, rel=1e-12)
+    for parameter, value in expected.items():
+        np.testing.assert_allclose(found[parameter], value, rtol=1e-12, err_msg=parameter)
