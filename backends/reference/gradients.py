@@ -102,15 +102,19 @@ def step_masked(step: Step, node: Node, g: Any) -> np.ndarray:
 def _operand_gradients(
     step: Step, node: Node, operands: list[Any], y: Any, g: Any, wanted: list[int]
 ) -> Iterable[tuple[int, np.ndarray]]:
+    given = pullback(step, node, operands, y, g)
+    if given is None:
+        return [(i, numerical(step, node, operands, g, i)) for i in wanted]
+    return [(i, found) for i in wanted if (found := given[i]) is not None]
+
+
+def pullback(step: Step, node: Node, operands: list[Any], y: Any, g: Any) -> Sequence[np.ndarray | None] | None:
+    """Gradients of the operands of a node by its own rule; none where it has none."""
     if isinstance(node.op, Scan):
-        given = _of_loop(step, node.op, step.context(node), operands, g)
-        return [(i, given[i]) for i in wanted]
-    pullback = getattr(node.op, "pullback", None)
-    if pullback is not None:
-        with np.errstate(all="ignore"):
-            given = pullback(step.context(node), operands, y, g)
-        return [(i, given[i]) for i in wanted if given[i] is not None]
-    return [(i, numerical(step, node, operands, g, i)) for i in wanted]
+        return _of_loop(step, node.op, step.context(node), operands, g)
+    rule = getattr(node.op, "pullback", None)
+    with np.errstate(all="ignore"):
+        return None if rule is None else rule(step.context(node), operands, y, g)
 
 
 def _of_loop(step: Step, op: Scan, c: Context, operands: list[Any], g: Any) -> list[np.ndarray]:

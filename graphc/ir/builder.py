@@ -234,9 +234,8 @@ class _RegionBuilder(_GraphBuilder):
             spans=self.spans,
         )
         axis = next((node.type.axis for node in body.roots.values() if node.type.axis is not None), None)
-        if axis is None or not self.carries:
-            message = "a region computes values with a dynamic axis and has an update for each delay"
-            self._error("GC0901", message, self.opened)
+        if axis is None:
+            self._error("GC0901", "a region computes values with a dynamic axis", self.opened)
             return None
         for carry in self.carries:
             lost = next((name for name in (carry.name, carry.value) if name not in body.roots), None)

@@ -46,7 +46,8 @@ def _trimmed(loop: Loop, outputs: set[str]) -> Loop:
     body = replace(
         body, roots=roots, names=names, spans={n: s for n, s in body.spans.items() if n in names or n in roots}
     )
-    region = replace(region, body=body, carries=carries)
+    # where nothing is handed on, no direction is better
+    region = replace(region, body=body, carries=carries, backward=region.backward and bool(carries))
     return replace(loop, region=region, steps=steps, constants=constants, initials=initials)
 
 

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphc.testing.counterexample import Counterexample
     from graphc.testing.equivalence import assert_equivalent, check_pass
+    from graphc.testing.lengths import random_lengths
     from graphc.testing.lowering import check_lowering
     from graphc.testing.model_texts import models, recurrent_models
     from graphc.testing.operator_laws import check_gradient, check_operator
     from graphc.testing.recipes import RECIPES, Recipe
     from graphc.testing.strategies import applications, feeds_for, graphs, operators, tensor_types
-    from graphc.testing.values import Style, random_feeds, random_parameters
+    from graphc.testing.values import RandomFeeds, Style, random_feeds, random_parameters
 
 _HOMES = {
     "Counterexample": "counterexample",
     "RECIPES": "recipes",
+    "RandomFeeds": "values",
     "Recipe": "recipes",
     "Style": "values",
     "applications": "strategies",
@@ -35,6 +37,7 @@ _HOMES = {
     "models": "model_texts",
     "operators": "strategies",
     "random_feeds": "values",
+    "random_lengths": "lengths",
     "random_parameters": "values",
     "recurrent_models": "model_texts",
     "tensor_types": "strategies",
@@ -43,6 +46,7 @@ _HOMES = {
 __all__ = [
     "RECIPES",
     "Counterexample",
+    "RandomFeeds",
     "Recipe",
     "Style",
     "applications",
@@ -56,6 +60,7 @@ __all__ = [
     "models",
     "operators",
     "random_feeds",
+    "random_lengths",
     "random_parameters",
     "recurrent_models",
     "tensor_types",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -88,3 +88,21 @@ def regions(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
     size = np.array([width, height], float)
     corners = [np.floor(part * size) / reader.op.spatial_scale for part in (low, high)]
     return np.concatenate(corners, axis=-1)
+
+
+def chosen(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
+    """Conditions of `Where`: what they add up to says which frames are taken."""
+    return np.floor(3 * u) / 2
+
+
+def one_in_each(flags: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+    """Conditions of which one is 1 in each sequence: one that chooses nothing is an error of the run."""
+    found = flags.copy()
+    for end, length in zip(np.cumsum(lengths), lengths, strict=True):
+        found[end - 1 - int(2 * flags[end - 1].item()) % length] = 1
+    return found
+
+
+def entry(u: np.ndarray, operand: Node, reader: Node) -> np.ndarray:
+    """Where in a table the reader looks."""
+    return np.floor(u * reader.inputs[1].type.dims[-1])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from graphc.ir import ElementType, Node, ShapeError, Storage, TensorType
+from graphc.ir import DEFAULT_AXIS, DynamicAxis, ElementType, Node, ShapeError, Storage, TensorType
+from graphc.ops.delays import FutureValue, PastValue
+from graphc.ops.elementwise import ElementTimes
 from graphc.ops.initializers import Initializer
-from graphc.ops.rules import broadcast, without_ones
+from graphc.ops.reductions import SumColumnElements
+from graphc.ops.rules import broadcast, is_one_frame, one_frame_of, without_ones
+from graphc.ops.sequences import GatherPacked, PackedIndex, Where
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.testing.choices import Choices
 
@@ -28,15 +33,31 @@ class Drawing:
     """A graph in the making. Operands come from ``pool`` where something fits, else from sources that are added to it.
 
     ``sources`` are all new inputs and parameters; with ``constants``, some of them are frozen at one number.
-    A recipe asks for operands and applies its operator; what it asks for always exists.
+    A recipe asks for operands and applies its operator; what it asks for always exists. Operands that have frames have
+    those of ``axis``; ``selections`` has for each axis that was made from another one the index of its frames there.
     """
 
     choices: Choices
     element: ElementType = ElementType.FLOAT32
     constants: bool = False
+    axis: DynamicAxis = DEFAULT_AXIS
     pool: list[Node] = field(default_factory=list)
     sources: list[Node] = field(default_factory=list)
+    selections: dict[DynamicAxis, Node] = field(default_factory=dict)
     _names: int = 0
+
+    def begin(self, choices: Choices) -> None:
+        """Begin another graph, by these decisions: the next operands are new, and so are their names."""
+        self.choices, self.axis = choices, DEFAULT_AXIS
+        self.pool.clear()
+        self.selections.clear()
+
+    @contextmanager
+    def on(self, axis: DynamicAxis) -> Iterator[None]:
+        """Inside, operands are on that axis."""
+        before, self.axis = self.axis, axis
+        yield
+        self.axis = before
 
     def shape(self, least: int = 1, most: int = 3, largest: int = 3) -> Shape:
         """Dimensions of ``least`` to ``most`` axes."""
@@ -87,7 +108,12 @@ class Drawing:
             return self.parameter(shape)
         storages = (Storage.DENSE, Storage.DENSE, *Storage) if sparse else (Storage.DENSE,)
         storage = self.choices.one_of(storages)
-        return self._add(InputValue(self.name("x"), shape, element=self.element, storage=storage)())
+        if (index := self.selections.get(self.axis)) is not None:
+            target, _ = index.inputs
+            with self.on(_axis(target)):
+                x = self.source(shape, frames=True, sparse=sparse)
+            return self._kept(GatherPacked()(index, x))
+        return self._add(InputValue(self.name("x"), shape, self.axis.name, self.element, storage)())
 
     def parameter(self, shape: Shape) -> Node:
         """A new parameter, which may be a constant where the graph has constants."""
@@ -103,8 +129,7 @@ class Drawing:
 
     def constant(self, shape: Shape, value: float) -> Node:
         """A new frozen parameter that holds one number."""
-        initializer = Initializer("fixedValue", value=value)
-        return self._add(LearnableParameter(self.name("c"), shape, 0.0, initializer, self.element)())
+        return self._kept(self._frozen(shape, value))
 
     def attempt(self, *proposals: Callable[[], T]) -> T:
         """What the first proposal gives that breaks no shape rule; all but the last are tried several times.
@@ -118,13 +143,56 @@ class Drawing:
                 continue
         return proposals[-1]()
 
+    def private(self, stem: str, shape: Shape = (1,)) -> Node:
+        """A new input that nothing else will read: its numbers are of a kind of their own."""
+        assert self.axis not in self.selections, self.axis
+        node = InputValue(self.name(stem), shape, self.axis.name, self.element)()
+        self.sources.append(node)
+        return node
+
+    def selection(self) -> Node:
+        """Which frames of ``axis`` another axis has, as places in the minibatch: one that is there already, or new."""
+        known = [index for index in self.selections.values() if _axis(index.inputs[0]) == self.axis]
+        if known and self.choices.integer(0, 3):
+            return self.choices.one_of(known)
+        return self.selections[_axis(self.where())]
+
+    def where(self) -> Node:
+        """Chosen frames of ``axis``: some, the first, or the last of each sequence."""
+        # frames of a selection that another condition chooses may be none
+        if self.axis in self.selections or self.choices.integer(0, 2) < 2:
+            return self.one_of_each()
+        return self._selected(self.name("chosen"), self.private("flag"))
+
+    def one_of_each(self) -> Node:
+        """The first frames of the sequences of ``axis``, or the last ones."""
+        if is_one_frame(self.axis):
+            with self.on(DEFAULT_AXIS):
+                return self.one_of_each()
+        border = self.choices.one_of((PastValue, FutureValue))(default_hidden_activation=1.0)
+        zero = ElementTimes()(SumColumnElements()(self.anything(frames=True, sparse=False)), self._frozen((1,), 0.0))
+        return self._selected(one_frame_of(self.axis).name, border(zero))
+
+    def _selected(self, name: str, flags: Node) -> Node:
+        where = Where(name)(flags)
+        self.selections.setdefault(_axis(where), PackedIndex()(flags, where))
+        return where
+
+    def _frozen(self, shape: Shape, value: float) -> Node:
+        initializer = Initializer("fixedValue", value=value)
+        self.sources.append(LearnableParameter(self.name("c"), shape, 0.0, initializer, self.element)())
+        return self.sources[-1]
+
     def _add(self, node: Node) -> Node:
         self.sources.append(node)
+        return self._kept(node)
+
+    def _kept(self, node: Node) -> Node:
         self.pool.append(node)
         return node
 
     def _known(self, fits: Callable[[TensorType], bool]) -> Node | None:
-        found = [node for node in self.pool if node.type.size <= LARGEST and fits(node.type)]
+        found = [n for n in self.pool if n.type.axis in (None, self.axis) and n.type.size <= LARGEST and fits(n.type)]
         # a new operand now and then, or graphs would all hang on their first input
         if not found or self.choices.integer(0, 4) == 4:
             return None
@@ -141,6 +209,11 @@ class Drawing:
                 return (*keep, self.choices.integer(1, 3))
             case _:
                 return shape
+
+
+def _axis(node: Node) -> DynamicAxis:
+    assert node.type.axis is not None, node
+    return node.type.axis
 
 
 def _fits(rule: Callable[..., object], *types: TensorType) -> bool:

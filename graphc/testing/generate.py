@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from graphc.ir import Graph, Node, Op
+from graphc.ir import DEFAULT_AXIS, DynamicAxis, Graph, Node, Op
+from graphc.ops.delays import FutureValue, PastValue
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
 from graphc.ops.products import Times, TransposeTimes
+from graphc.ops.recurrence import Scan
 from graphc.ops.reductions import ReduceElements
+from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis, ScatterPacked
 from graphc.ops.shaping import Reshape, RowStack, Slice, TransposeDimensions
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.unary import Exp, Log, Negate, Pass, RectifiedLinear, Sigmoid, Tanh
@@ -24,6 +27,15 @@ USUAL: tuple[type[Op], ...] = (
     *(Exp, Log, ReduceElements, Reshape, TransposeDimensions, Slice, RowStack),
 )
 
+# What looks along sequences, and what makes axes and goes back.
+SEQUENTIAL: tuple[type[Op], ...] = (
+    *(PastValue, FutureValue, Scan, Scan, GatherPacked, GatherPacked, ScatterPacked, ReconcileDynamicAxis),
+)
+# a loop is as much work as many other operators
+_MOST_LOOPS = 2
+# of an axis now and then, so that there is something in front of a part and behind it
+_LONG = 7
+
 
 def graph_of(drawing: Drawing, most: int, operators: Sequence[type[Op]] | None = None) -> Graph:
     """A graph of at most that many operators: the given ones, or any, half of them usual ones.
@@ -31,11 +43,14 @@ def graph_of(drawing: Drawing, most: int, operators: Sequence[type[Op]] | None =
     A graph is a list of steps: which operator, on which of the nodes so far or on new operands, with which attributes.
     """
     choices, first = drawing.choices, len(drawing.sources)
-    drawing.source(drawing.shape(), frames=True, sparse=True)
+    drawing.source(drawing.shape(largest=choices.one_of((3, 3, _LONG))), frames=True, sparse=True)
     found: list[Node] = []
     for _ in range(choices.integer(0, most)):
         cls = _next_operator(choices, operators)
-        node = RECIPES[cls].make(drawing, cls)
+        if cls is Scan and sum(isinstance(node.op, Scan) for node in found) == _MOST_LOOPS:
+            continue
+        with drawing.on(_next_axis(drawing)):
+            node = RECIPES[cls].make(drawing, cls)
         found.append(node)
         if node.type.size <= LARGEST:
             drawing.pool.append(node)
@@ -45,8 +60,16 @@ def graph_of(drawing: Drawing, most: int, operators: Sequence[type[Op]] | None =
 def _next_operator(choices: Choices, operators: Sequence[type[Op]] | None) -> type[Op]:
     if operators is not None:
         return choices.one_of(operators)
-    kinds = USUAL, USUAL, rewritten(), tuple(recipes())
-    return choices.one_of(kinds[choices.integer(0, 3)])
+    kinds = USUAL, USUAL, USUAL, rewritten(), tuple(recipes()), SEQUENTIAL
+    return choices.one_of(kinds[choices.integer(0, 5)])
+
+
+def _next_axis(drawing: Drawing) -> DynamicAxis:
+    """Mostly the axis of the data; now and then another one that is there."""
+    others = dict.fromkeys(node.type.axis for node in drawing.pool if node.type.axis not in (None, DEFAULT_AXIS))
+    if not others or drawing.choices.integer(0, 2) < 2:
+        return DEFAULT_AXIS
+    return drawing.choices.one_of([axis for axis in others if axis is not None])
 
 
 @cache

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from graphc.backend import Backend, Environment, Feeds, Parameters, load
-from graphc.ir import ElementType, Graph, Node, Op
+from graphc.backend import Backend, Environment, Feeds, Parameters, Results, load
+from graphc.ir import ElementType, Graph, Node, Op, topological
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.testing.choices import Seeded
 from graphc.testing.counterexample import Counterexample, blamed_on
 from graphc.testing.drawing import Drawing
+from graphc.testing.lengths import Layout, environment_of, random_lengths, real_frames
 from graphc.testing.recipes import RECIPES, recipes
 from graphc.testing.runs import examples, for_all, options, replayed
 from graphc.testing.values import Style, random_feeds, random_parameters
@@ -25,8 +26,6 @@ _APPLICATIONS = 10
 _BATCH = 400
 # attempts to find a smaller counter-example, each of which is compiled
 _SHRINKING = 40
-_FRAMES = 3
-
 # relative and absolute, of values and of gradients; errors of float32 add up in sums
 _TOLERANCE = {
     ElementType.FLOAT32: ((2e-5, 2e-5), (1e-3, 1e-3)),
@@ -36,19 +35,25 @@ _TOLERANCE = {
 
 @dataclass(frozen=True)
 class Mode:
-    """How a program is run: with which numbers, and whether it trains."""
+    """How a program is run: with which numbers, whether it trains, and how sequences stand in its minibatch."""
 
     element: ElementType
     style: Style
     training: bool
+    layout: Layout = Layout.APART
+
+    @property
+    def padding(self) -> int:
+        return 0 if self.layout is Layout.REGULAR else 1
 
 
 # every operator meets these in turn
 MODES = (
-    Mode(ElementType.FLOAT32, Style.DISTINCT, False),
-    Mode(ElementType.FLOAT64, Style.DISTINCT, True),
-    Mode(ElementType.FLOAT32, Style.TIES, True),
-    Mode(ElementType.FLOAT64, Style.TIES, False),
+    Mode(ElementType.FLOAT32, Style.DISTINCT, False, Layout.FRAMES),
+    Mode(ElementType.FLOAT64, Style.DISTINCT, True, Layout.PACKED),
+    Mode(ElementType.FLOAT32, Style.TIES, True, Layout.APART),
+    Mode(ElementType.FLOAT64, Style.TIES, False, Layout.FRAMES),
+    Mode(ElementType.FLOAT32, Style.DISTINCT, True, Layout.REGULAR),
 )
 
 
@@ -76,10 +81,10 @@ def check_lowering(
         check_whole_graphs(target, examples(_APPLICATIONS))
 
 
-def compare(backend: Backend, graph: Graph, mode: Mode, *, count: int = _FRAMES - 1) -> None:
-    """Fail unless values, gradients and updates of the graph agree; ``count`` of its frames are real."""
+def compare(backend: Backend, graph: Graph, mode: Mode) -> None:
+    """Fail unless values, gradients and updates of the graph agree."""
     with blamed_on(graph):
-        for found in differences(backend, graph, mode, count=count):
+        for found in differences(backend, graph, mode):
             raise Counterexample(found.message, graph)
 
 
@@ -89,18 +94,22 @@ class Difference:
     message: str
 
 
-def differences(backend: Backend, graph: Graph, mode: Mode, *, count: int) -> Iterator[Difference]:
+def differences(backend: Backend, graph: Graph, mode: Mode) -> Iterator[Difference]:
     """What the backend computes otherwise than the reference, root by root."""
-    parameters = random_parameters(graph, options().seed, style=mode.style)
-    feeds = random_feeds(graph, options().seed, frames=_FRAMES, style=mode.style)
-    environment = Environment(np.int32(count))
-    reference = load("reference").value_and_gradients(graph, training=mode.training)
-    weights = _weights(graph, count)
-    expected, gradients = reference(parameters, feeds, environment, weights)
-    found, own_gradients = _run(backend, graph, mode, parameters, feeds, environment, weights)
+    seed, lengths = options().seed, random_lengths(graph, options().seed, mode.layout)
+    parameters = random_parameters(graph, seed, style=mode.style)
+    feeds = random_feeds(graph, seed, frames=lengths, padding=mode.padding, style=mode.style)
+    environment = environment_of(lengths, mode.layout, mode.padding)
+    reference = load("reference")
+    results = reference.function(graph, training=mode.training)(parameters, feeds, environment)
+    real = {name: real_frames(node.type, results.frames) for name, node in graph.roots.items()}
+    weights = _weights(graph, results, real)
+    given = parameters, feeds, environment, weights
+    expected, gradients = reference.value_and_gradients(graph, training=mode.training)(*given)
+    found, own_gradients = _run(backend, graph, mode, *given)
     value_room, gradient_room = _TOLERANCE[mode.element]
-    for name, node in graph.roots.items():
-        shown = slice(count) if node.type.axis is not None else slice(None)
+    for name in graph.roots:
+        shown = slice(real[name])
         actual, wanted = np.asarray(found.outputs[name])[shown], expected.outputs[name][shown]
         if actual.dtype != mode.element.value:
             yield Difference(name, f"{name} has the element type {actual.dtype}")
@@ -108,12 +117,12 @@ def differences(backend: Backend, graph: Graph, mode: Mode, *, count: int) -> It
             yield Difference(name, f"{name} differs from the reference: {complaint}")
     if own_gradients is None:
         return
-    owners = _owners(graph)
+    owners, sources = _owners(graph), _sources(graph.nodes)
     for name, wanted in gradients.items():
         root = owners[name]
         if mode.style is Style.TIES and not _defines_ties(graph.roots[root]):
             continue
-        shown = slice(count) if name in feeds else slice(None)
+        shown = slice(real_frames(sources[name].type, results.frames))
         if complaint := _unlike(np.asarray(own_gradients[name])[shown], wanted[shown], gradient_room):
             yield Difference(root, f"the gradient of {root} by {name} differs from the reference: {complaint}")
 
@@ -141,15 +150,14 @@ def _batches(chosen: Sequence[type[Op]], count: int) -> Iterator[tuple[Mode, Gra
             drawing = Drawing(Seeded.of(options().seed), mode.element)
             roots = {}
             for cls, index in pairs[start : start + _BATCH]:
-                drawing.choices = Seeded.of(options().seed, cls.names[0], index)
-                drawing.pool.clear()
+                drawing.begin(Seeded.of(options().seed, cls.names[0], index))
                 roots[f"{cls.names[0]} {index}"] = RECIPES[cls].make(drawing, cls)
             yield mode, Graph(roots)
 
 
 def _first_failure(backend: Backend, graph: Graph, mode: Mode) -> str | None:
     with blamed_on(graph):
-        found = next(differences(backend, graph, mode, count=_FRAMES - 1), None)
+        found = next(differences(backend, graph, mode), None)
     return None if found is None else found.root
 
 
@@ -163,16 +171,14 @@ def _shrink(backend: Backend, node: Node, mode: Mode) -> None:
     for_all(applications(type(node.op), mode.element), check, count=_SHRINKING)
 
 
-def _weights(graph: Graph, count: int) -> dict[str, np.ndarray]:
+def _weights(graph: Graph, results: Results, real: Mapping[str, int | None]) -> dict[str, np.ndarray]:
     """A weight for every element of every root, 0 in frames that are padding."""
     found = {}
-    for index, (name, node) in enumerate(graph.roots.items()):
-        numbers = np.random.default_rng([options().seed, index])
-        frames = (_FRAMES,) if node.type.axis is not None else ()
-        weight = numbers.uniform(0.5, 1.5, (*frames, *reversed(node.type.dims))).astype(node.type.element.value)
-        if frames:
-            weight[count:] = 0
-        found[name] = weight
+    for index, name in enumerate(graph.roots):
+        value = results.outputs[name]
+        found[name] = np.random.default_rng([options().seed, index]).uniform(0.5, 1.5, value.shape).astype(value.dtype)
+        if real[name] is not None:
+            found[name][real[name] :] = 0
     return found
 
 
@@ -182,12 +188,15 @@ def _defines_ties(root: Node) -> bool:
 
 
 def _owners(graph: Graph) -> dict[str, str]:
-    """Source → the root that it belongs to: the one that reads it, where each reads its own."""
-    first = next(iter(graph.roots))
-    found = {node.op.name: first for node in graph.nodes if isinstance(node.op, InputValue | LearnableParameter)}
+    """Source → the root that it belongs to: the last one that reads it, where each reads its own."""
+    found: dict[str, str] = {}
     for name, root in graph.roots.items():
-        found |= {n.op.name: name for n in root.inputs if isinstance(n.op, InputValue | LearnableParameter)}
-    return found
+        found |= dict.fromkeys(_sources(topological([root])), name)
+    return dict.fromkeys(_sources(graph.nodes), next(iter(graph.roots))) | found
+
+
+def _sources(nodes: Iterable[Node]) -> dict[str, Node]:
+    return {node.op.name: node for node in nodes if isinstance(node.op, InputValue | LearnableParameter)}
 
 
 def _unlike(found: np.ndarray, expected: np.ndarray, room: tuple[float, float]) -> str | None:

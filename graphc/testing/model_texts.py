@@ -19,7 +19,10 @@ _CRITERIA = ("CrossEntropyWithSoftmax", "SquareError")
 
 @st.composite
 def models(draw: Draw, max_layers: int = 5) -> str:
-    """A record of BrainScript, as ``BrainScriptNetworkBuilder`` takes it: layers on ``features``, criteria on top."""
+    """A record of BrainScript, as ``BrainScriptNetworkBuilder`` takes it: layers on ``features``, criteria on top.
+
+    Some layers look along the sequence: delays, and recurrences in both directions.
+    """
     text = "\n".join(["{", *(f"    {line}" for line in _lines(Drawn(draw), max_layers)), "}"])
     note(text)
     return text
@@ -39,8 +42,12 @@ def _lines(c: Choices, max_layers: int) -> list[str]:
     lines = [f"features = Input {{{_dims(shape)}}}", f"labels = Input {{{classes}}}"]
     name, values = "features", [("features", shape)]
     for index in range(c.integer(0, max_layers)):
-        layer, shape = _layer(c, name, shape, values)
-        name = f"h{index + 1}"
+        own = f"h{index + 1}"
+        if c.integer(0, 3) == 3:
+            layer, shape = _along_sequences(c, own, name, shape)
+        else:
+            layer, shape = _layer(c, name, shape, values)
+        name = own
         lines.append(f"{name} = {layer}")
         values.append((name, shape))
     criterion = c.one_of(_CRITERIA)
@@ -85,6 +92,22 @@ def _layer(
             return f"{kind}PoolingLayer {{({_dims(kernel)}), stride = ({_dims(kernel)})}} ({x})", (*pooled, shape[2])
         case _:
             return f"ReshapeDimension ({x}, 1, ({shape[0]} : 1))", (shape[0], 1, *shape[1:])
+
+
+def _along_sequences(c: Choices, own: str, x: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """An expression for ``own`` that sees other frames than those of its own, and the shape of its value."""
+    direction, step = c.one_of(("Past", "Future")), c.integer(1, 3)
+    match c.integer(0, 2 if len(shape) == 1 else 0):
+        case 0:
+            return f"{direction}Value (0, {x}, timeStep = {step})", shape
+        case 1:
+            width = c.integer(1, 4)
+            before = f"{direction}Value (0, {own}, timeStep = {step})"
+            matrices = (f"ParameterTensor {{({width} : {size})}}" for size in (shape[0], width))
+            return f"Tanh ({next(matrices)} * {x} + {next(matrices)} * {before})", (width,)
+        case _:
+            width = c.integer(1, 3)
+            return f"RecurrentLSTMLayer {{{width}, goBackwards = {str(direction == 'Future').lower()}}} ({x})", (width,)
 
 
 def _dims(shape: tuple[int, ...]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Parameters
 from graphc.ir import (
+    DEFAULT_AXIS,
     Graph,
     Node,
     Op,
@@ -23,14 +24,16 @@ from graphc.ir import (
     parse_graph,
     verify,
 )
+from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.testing.counterexample import blamed_on
+from graphc.testing.lengths import Layout, Lengths, environment_of, has_sequences, lengths_of, random_lengths
 from graphc.testing.recipes import RECIPES
 from graphc.testing.runs import examples, for_all, replayed
 from graphc.testing.values import Style, random_feeds, random_parameters
 
 _APPLICATIONS = 10
-_REAL = 3
+_REAL, _PADDING = 3, 2
 # of gradients, in float64
 _TOLERANCE = 1e-6
 
@@ -42,7 +45,7 @@ def check_operator(op: type[Op] | str) -> None:
     - With dimensions unknown, inference finds nothing that contradicts what it finds when they are known, and what the
       operator offers to a parameter of unknown shape fits.
     - Padding frames change neither values of real frames, nor sums, nor gradients, nor state.
-    - Frames are independent: in another order they give the same in this order.
+    - Frames, or the sequences that they form, are independent: in another order they give the same in this order.
     - An operand that is the same for all frames may have frames or not.
     """
     _for_applications(op, lambda graph: _keep_laws(graph.roots["z"]))
@@ -91,7 +94,7 @@ def _keep_laws(node: Node) -> None:
     for style in (Style.TIES, Style.DISTINCT):
         _have_inferred_type(graph, style)
         _ignore_padding(graph, style)
-    _treat_frames_alike(graph)
+    _treat_sequences_alike(graph)
     _repeat_what_is_the_same(node)
 
 
@@ -140,41 +143,72 @@ def _offer_what_fits(node: Node) -> None:
 # values
 
 
-def _values(graph: Graph, seed: int, style: Style) -> tuple[Parameters, dict[str, Any]]:
-    return random_parameters(graph, seed, style=style), dict(random_feeds(graph, seed, frames=_REAL, style=style))
+def _values(graph: Graph, seed: int, style: Style, lengths: Lengths) -> tuple[Parameters, dict[str, Any]]:
+    return random_parameters(graph, seed, style=style), dict(random_feeds(graph, seed, frames=lengths, style=style))
 
 
-def _evaluate(graph: Graph, parameters: Parameters, feeds: Feeds, *, count: int | None = None, training: bool) -> Any:
-    run = _reference().BACKEND.function(graph, training=training)
-    return run(parameters, feeds, Environment(count)).outputs["z"]
+def _lengths(graph: Graph, seed: int) -> Lengths:
+    """Sequences for operators that look along them; for others frames are enough."""
+    return random_lengths(graph, seed) if has_sequences(graph) else lengths_of(graph, _REAL)
+
+
+def _environment(graph: Graph, lengths: Lengths, padding: int = 0, **others: Any) -> Environment:
+    kind = Layout.APART if has_sequences(graph) else Layout.FRAMES
+    return environment_of(lengths, kind, padding, **others)
+
+
+def _evaluate(
+    graph: Graph, parameters: Parameters, feeds: Feeds, lengths: Lengths, *, padding: int = 0, training: bool
+) -> Any:
+    return _results(graph, parameters, feeds, lengths, padding=padding, training=training)[0]
+
+
+def _results(
+    graph: Graph, parameters: Parameters, feeds: Feeds, lengths: Lengths, *, padding: int = 0, training: bool
+) -> tuple[Any, list[int] | None]:
+    """The real frames of the value, and the lengths of their sequences."""
+    run, node = _reference().BACKEND.function(graph, training=training), graph.roots["z"]
+    results = run(parameters, feeds, _environment(graph, lengths, padding))
+    value, axis = results.outputs["z"], node.type.axis
+    if axis is None:
+        return value, None
+    frames = results.frames[axis.name]
+    sequences = frames.sequences
+    found = [1] * int(frames.count) if sequences is None else sequences.lengths[: int(sequences.count)].tolist()
+    return value[: int(frames.count)], found
 
 
 def _have_inferred_type(graph: Graph, style: Style) -> None:
-    node = graph.roots["z"]
+    node, lengths = graph.roots["z"], _lengths(graph, 1)
     for training in (False, True):
-        value = _evaluate(graph, *_values(graph, 1, style), training=training)
-        shape = (*[_REAL] * (node.type.axis is not None), *reversed(node.type.dims))
+        value, own = _results(graph, *_values(graph, 1, style, lengths), lengths, training=training)
+        shape = (*([] if own is None else [sum(own)]), *reversed(node.type.dims))
         assert value.shape == shape, f"the value has the array shape {value.shape}, inferred {shape}"
         assert value.dtype == node.type.element.value, f"the value has the element type {value.dtype}"
 
 
 def _ignore_padding(graph: Graph, style: Style) -> None:
-    parameters, feeds = _values(graph, 2, style)
+    lengths = _lengths(graph, 2)
+    parameters, feeds = _values(graph, 2, style, lengths)
     padded = {name: _padded(feed) for name, feed in feeds.items()}
-    kept = slice(_REAL) if graph.roots["z"].type.axis is not None else slice(None)
     for training in (False, True):
-        expected = _evaluate(graph, parameters, feeds, training=training)
-        found = _evaluate(graph, parameters, padded, count=_REAL, training=training)
-        _assert_near(found[kept], expected, "with padding, the value")
-    if not hasattr(graph.roots["z"].op, "pullback"):
+        expected = _evaluate(graph, parameters, feeds, lengths, training=training)
+        found = _evaluate(graph, parameters, padded, lengths, padding=_PADDING, training=training)
+        _assert_near(found, expected, "with padding, the value")
+    if not _has_gradient(graph.roots["z"].op):
         return
     wrt = [*parameters, *_dense(feeds)]
-    expected = _reference().gradients(graph, "z", wrt, parameters, feeds)
-    found = _reference().gradients(graph, "z", wrt, parameters, padded, Environment(_REAL))
+    expected = _reference().gradients(graph, "z", wrt, parameters, feeds, _environment(graph, lengths))
+    found = _reference().gradients(graph, "z", wrt, parameters, padded, _environment(graph, lengths, _PADDING))
     for name in wrt:
-        real = slice(_REAL) if name in feeds else slice(None)
+        real = slice(len(feeds[name])) if name in feeds else slice(None)
         _assert_near(found[name][real], expected[name], f"with padding, the gradient by {name}")
         assert not found[name][real.stop :].any() or name not in feeds, f"a padding frame of {name} has a gradient"
+
+
+def _has_gradient(op: Op) -> bool:
+    """Whether the reference does not have to find it by differences."""
+    return hasattr(op, "pullback") or isinstance(op, Scan)
 
 
 def _padded(feed: Any) -> Any:
@@ -185,26 +219,36 @@ def _padded(feed: Any) -> Any:
     return np.concatenate([feed, feed[:1], np.full_like(feed[:1], rubbish)])
 
 
-def _treat_frames_alike(graph: Graph) -> None:
+def _treat_sequences_alike(graph: Graph) -> None:
     node = graph.roots["z"]
-    if not RECIPES[type(node.op)].frames_are_independent:
+    if not (RECIPES[type(node.op)].frames_are_independent or node.op.family == "sequences"):
         return
-    parameters, feeds = _values(graph, 3, Style.DISTINCT)
-    order = np.array([2, 0, 1])
-    turned = {n: tuple(p[order] for p in x) if isinstance(x, tuple) else x[order] for n, x in feeds.items()}
+    lengths = _lengths(graph, 3)
+    parameters, feeds = _values(graph, 3, Style.DISTINCT, lengths)
+    inputs = {n.op.name: n.op.axis for n in graph.nodes if isinstance(n.op, InputValue)}
+    turned = {name: _turned(feed, lengths[inputs[name]]) for name, feed in feeds.items()}
+    other = {axis: [*each[1:], each[0]] for axis, each in lengths.items()}
     for training in (False, True):
-        expected = _evaluate(graph, parameters, feeds, training=training)
-        found = _evaluate(graph, parameters, turned, training=training)
-        wanted = expected[order] if node.type.axis is not None else expected
-        _assert_near(found, wanted, "with frames in another order, the value", room=1e-4)
+        expected, own = _results(graph, parameters, feeds, lengths, training=training)
+        found, _ = _results(graph, parameters, turned, other, training=training)
+        wanted = expected if own is None else _turned(expected, own)
+        _assert_near(found, wanted, "with sequences in another order, the value", room=1e-4)
+
+
+def _turned(frames: Any, lengths: Sequence[int]) -> Any:
+    """The first sequence behind the others."""
+    if isinstance(frames, tuple):
+        return tuple(_turned(part, lengths) for part in frames)
+    return np.concatenate([frames[lengths[0] :], frames[: lengths[0]]])
 
 
 def _repeat_what_is_the_same(node: Node) -> None:
     """A parameter gives what an input gives that holds it in every frame."""
-    if all(source.type.axis is None for source in node.inputs):
-        return  # without frames there is nothing that it could be repeated for
+    if {source.type.axis for source in node.inputs} - {None} != {DEFAULT_AXIS}:
+        return  # without frames there is nothing that it could be repeated for, and of other axes it would not be
     graph = Graph({"z": node})
-    parameters, feeds = _values(graph, 4, Style.DISTINCT)
+    lengths = _lengths(graph, 4)
+    parameters, feeds = _values(graph, 4, Style.DISTINCT, lengths)
     for index, source in enumerate(node.inputs):
         if source.type.axis is not None or not isinstance(source.op, LearnableParameter):
             continue
@@ -214,11 +258,15 @@ def _repeat_what_is_the_same(node: Node) -> None:
             other = node.op(*node.inputs[:index], repeated, *node.inputs[index + 1 :])
         except ShapeError:
             continue  # it must be the same for all frames
-        if other.type.axis != node.type.axis or list(node.inputs).count(source) > 1:
+        # a table with frames is another one in each
+        if other.type.with_axis(None) != node.type.with_axis(None) or other.type.axis != node.type.axis:
             continue
-        value = np.broadcast_to(parameters[name], (_REAL, *parameters[name].shape))
-        expected = _evaluate(graph, parameters, feeds, training=False)
-        found = _evaluate(Graph({"z": other}), parameters, {**feeds, f"{name} repeated": value}, training=False)
+        if list(node.inputs).count(source) > 1:
+            continue
+        value = np.broadcast_to(parameters[name], (sum(lengths[DEFAULT_AXIS.name]), *parameters[name].shape))
+        expected = _evaluate(graph, parameters, feeds, lengths, training=False)
+        given = parameters, {**feeds, f"{name} repeated": value}, lengths
+        found = _evaluate(Graph({"z": other}), *given, training=False)
         _assert_near(found, expected, f"with {name} repeated in every frame, the value", room=1e-4)
 
 
@@ -226,19 +274,20 @@ def _repeat_what_is_the_same(node: Node) -> None:
 
 
 def _compare_gradients(node: Node) -> None:
-    pullback = getattr(node.op, "pullback", None)
-    if pullback is None or len(set(node.inputs)) < len(node.inputs):
+    if not _has_gradient(node.op) or len(set(node.inputs)) < len(node.inputs):
         return  # labels that are scores as well are none, and a bound of itself is no bound
     graph = Graph({"z": node})
-    reference = _reference()
-    parameters, feeds = _values(graph, 5, Style.DISTINCT)
-    step = reference.Step(parameters, feeds, _environment(), training=True, element=reference.FLOAT64.element)
+    reference, lengths = _reference(), _lengths(graph, 5)
+    parameters, feeds = _values(graph, 5, Style.DISTINCT, lengths)
+    others = {"settings": {"dropout_rate": 0.5}, "random": reference.PhiloxStream(0)}
+    environment = _environment(graph, lengths, **others)
+    step = reference.Step(parameters, feeds, environment, training=True, element=reference.FLOAT64.element)
     values = step.values(graph)
     operands = step.operands(node, values)
     y = values[node]
     g = np.random.default_rng(0).uniform(0.5, 1.5, y.shape)
     with np.errstate(all="ignore"):
-        given = pullback(step.context(node), operands, y, g)
+        given = reference.pullback(step, node, operands, y, g)
     for index, (own, x) in enumerate(zip(given, operands, strict=True)):
         if index in node.op.no_gradient or index in _deliberate(node.op):
             continue
@@ -273,10 +322,6 @@ def _wrong_places(step: Any, node: Node, operands: list[Any], g: Any, index: int
 
 def _dense(feeds: Feeds) -> list[str]:
     return [name for name, x in feeds.items() if not isinstance(x, tuple) and x.dtype.kind == "f"]
-
-
-def _environment() -> Environment:
-    return Environment(settings={"dropout_rate": 0.5}, random=_reference().PhiloxStream(0))
 
 
 def _reference() -> Any:

@@ -17,14 +17,18 @@ from graphc.ir import Node, Op
 from graphc.ir.node import REGISTRY
 from graphc.ops import (
     criteria,
+    delays,
     elementwise,
     legacy_reshape,
     normalization,
     products,
     ranking,
+    recurrence,
+    recurrent_stack,
     reductions,
     regions,
     sampling,
+    sequences,
     shaping,
     softmax,
     sources,
@@ -40,15 +44,24 @@ from graphc.ops.convolution import Convolution
 from graphc.ops.legacy_convolution import LegacyConvolution
 from graphc.ops.pooling import AveragePooling, MaxPooling, Pooling
 from graphc.ops.unpooling import MaxUnpooling
+from graphc.ops.windows import GatherWindow
 from graphc.testing import domains
 from graphc.testing.domains import POSITIVE, PROBABILITY, Domain
 from graphc.testing.drawing import Drawing, divisors
+from graphc.testing.recipes_sequences import (
+    delay,
+    gathering,
+    layers,
+    loop,
+    packed_index,
+    reconciliation,
+    scattering,
+    selection,
+    window,
+)
 from graphc.testing.recipes_transcription import edit_distance, forward_backward
 from graphc.testing.recipes_windows import convolution, image_pooling, legacy_convolution, roi_pooling, unpooling
 from graphc.testing.recipes_windows import pooling as pooled
-
-# families that look along a sequence: drawings have frames only, no sequences of them yet
-_ACROSS_FRAMES = ("sequences", "delays", "recurrence")
 
 Make = Callable[[Drawing, type[Op]], Node]
 
@@ -92,7 +105,7 @@ def recipes(family: str | None = None) -> dict[type[Op], Recipe]:
 def evaluable() -> Iterator[type[Op]]:
     """Every registered operator whose value is defined: those that need an entry."""
     classes = dict.fromkeys(REGISTRY.values())
-    return (cls for cls in classes if cls.evaluate is not Op.evaluate and cls.family not in _ACROSS_FRAMES)
+    return (cls for cls in classes if cls.evaluate is not Op.evaluate or cls is recurrence.Scan)
 
 
 def unary_operator(d: Drawing, cls: type[Op]) -> Node:
@@ -194,7 +207,7 @@ def transposition(d: Drawing, cls: type[Op]) -> Node:
 
 
 def slicing(d: Drawing, cls: type[Op]) -> Node:
-    c, x = d.choices, d.anything()
+    c, x = d.choices, d.anything(largest=7)
     axis = c.integer(1, x.type.rank)
     size = x.type.dims[axis - 1]
     begin = c.integer(0, size - 1)
@@ -388,6 +401,16 @@ RECIPES: dict[type[Op], Recipe] = {
     transcription.LabelsToGraph: Recipe(with_frames),
     transcription.ForwardBackward: Recipe(forward_backward, {0: domains.tokens}),
     transcription.EditDistanceError: Recipe(edit_distance, frames_are_independent=False),
+    **dict.fromkeys((delays.PastValue, delays.FutureValue), Recipe(delay, frames_are_independent=False)),
+    sequences.Where: Recipe(selection, {0: domains.chosen}, frames_are_independent=False),
+    sequences.PackedIndex: Recipe(packed_index, frames_are_independent=False),
+    sequences.GatherPacked: Recipe(gathering, {0: domains.entry}, frames_are_independent=False),
+    sequences.ScatterPacked: Recipe(scattering, frames_are_independent=False),
+    sequences.ReconcileDynamicAxis: Recipe(reconciliation, frames_are_independent=False),
+    GatherWindow: Recipe(window, frames_are_independent=False),
+    sequences.TimeReverse: Recipe(with_frames, frames_are_independent=False),
+    recurrent_stack.OptimizedRNNStack: Recipe(layers, frames_are_independent=False),
+    recurrence.Scan: Recipe(loop, frames_are_independent=False, infers_from_less=False),
     **dict.fromkeys((sampling.RandomSample, sampling.RandomSampleInclusionFrequency), Recipe(sampled, {0: POSITIVE})),
     statistics.EpochAccumulator: Recipe(with_frames),
     **dict.fromkeys((statistics.EpochMean, statistics.EpochFrames), Recipe(epoch_statistic, {2: domains.whole(9)})),

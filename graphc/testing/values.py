@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from graphc.backend import Feeds, Parameters
+from graphc.backend import Environment, Feeds, Parameters
 from graphc.ir import Graph, Node, Storage, users
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.passes.constants import mark_state
+from graphc.testing import domains
+from graphc.testing.lengths import Lengths, laid_out, lengths_of
 from graphc.testing.recipes import wish_of
 
 # values at which operators are easily wrong, among harmless ones
 _SPECIAL = (0.0, 1.0, -1.0, np.inf, -np.inf, np.nan)
+
+
+class RandomFeeds(dict[str, Any]):
+    """Values for the inputs of a graph, and the lengths of the sequences that their frames form."""
+
+    def __init__(self, values: Feeds, lengths: Lengths) -> None:
+        super().__init__(values)
+        self.lengths = lengths
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} with sequences of {dict(self.lengths)} frames"
+
+    def environment(self, **others: Any) -> Environment:
+        """What a backend is given with them; ``others`` are further members."""
+        return Environment(frames=laid_out(self.lengths), **others)
 
 
 class Style(Enum):
@@ -29,11 +47,18 @@ class Style(Enum):
     SPECIAL = "special"
 
 
-def random_feeds(graph: Graph, seed: int = 0, *, frames: int = 3, style: Style = Style.TIES) -> Feeds:
-    """A value for every input of the graph; what reads it decides on labels, probabilities, …"""
+def random_feeds(
+    graph: Graph, seed: int = 0, *, frames: int | Lengths = 3, padding: int = 0, style: Style = Style.TIES
+) -> Feeds:
+    """A value for every input of the graph; what reads it decides on labels, probabilities, …
+
+    ``frames`` are the lengths of the sequences of each axis, or how many sequences of one frame there are;
+    ``padding`` frames follow, which hold numbers like the others.
+    """
     readers = users(graph.nodes)
+    lengths = lengths_of(graph, frames)
     return {
-        node.op.name: _feed(node, readers.get(node, []), seed, frames, style)
+        node.op.name: _feed(node, readers.get(node, []), seed, (*lengths[node.op.axis], *(1,) * padding), style)
         for node in graph.nodes
         if isinstance(node.op, InputValue)
     }
@@ -50,11 +75,12 @@ def random_parameters(graph: Graph, seed: int = 0, *, style: Style = Style.TIES)
     }
 
 
-def _feed(node: Node, readers: list[Node], seed: int, frames: int, style: Style) -> Any:
-    numbers = _numbers(seed, node)
+def _feed(node: Node, readers: list[Node], seed: int, lengths: Sequence[int], style: Style) -> Any:
+    numbers, frames = _numbers(seed, node), sum(lengths)
     match node.type.storage:
         case Storage.DENSE:
-            return _dense(node, readers, seed, array_shape(node.type, frames), style)
+            values = _dense(node, readers, seed, array_shape(node.type, frames), style)
+            return domains.one_in_each(values, lengths) if _chooses_frames(node, readers) else values
         case Storage.ONEHOT:
             return numbers.integers(0, node.type.size, frames, dtype=np.int32)
         case Storage.SPARSE:
@@ -62,6 +88,25 @@ def _feed(node: Node, readers: list[Node], seed: int, frames: int, style: Style)
             indices = numbers.integers(0, node.type.size, (frames, 2), dtype=np.int32)
             values = np.full((frames, 2), 0.5) if wish_of(node, readers) else _any(numbers, indices.shape, style)
             return indices, values.astype(node.type.element.value)
+
+
+def shaken(values: Mapping[str, Any], by: float, seed: int) -> dict[str, Any]:
+    """The numbers a little off, relative to each; whole ones are labels, positions, … and stay."""
+    numbers = np.random.default_rng(seed)
+
+    def moved(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return x[0], moved(x[1])
+        if x.dtype.kind != "f":
+            return x
+        return np.where(x == np.round(x), x, x * (1 + by * numbers.uniform(-1, 1, x.shape))).astype(x.dtype)
+
+    return {name: moved(x) for name, x in values.items()}
+
+
+def _chooses_frames(node: Node, readers: list[Node]) -> bool:
+    wish = wish_of(node, readers)
+    return wish is not None and wish[0] is domains.chosen
 
 
 def _dense(node: Node, readers: list[Node], seed: int, shape: tuple[int, ...], style: Style) -> np.ndarray:

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backend import Backend, Environment, load
+from graphc.backend import Backend, load
 from graphc.ir import ElementType, Graph
 from graphc.testing.choices import Seeded
 from graphc.testing.counterexample import Counterexample, blamed_on
 from graphc.testing.drawing import Drawing
 from graphc.testing.generate import graph_of
+from graphc.testing.lengths import Layout, environment_of, random_lengths, real_frames
 from graphc.testing.runs import options
-from graphc.testing.values import Style, random_feeds, random_parameters
+from graphc.testing.values import Style, random_feeds, random_parameters, shaken
 
-_FRAMES = 3
+_PADDING = 1
 # how far inputs are shaken and how far results may be off where that changes nothing, by element type
 _SHAKING = {ElementType.FLOAT32: 1e-6, ElementType.FLOAT64: 1e-13}
 _ROOM = {ElementType.FLOAT32: 1e-4, ElementType.FLOAT64: 1e-10}
@@ -39,8 +40,7 @@ def check_whole_graphs(backend: Backend, count: int) -> None:
         roots, updates = {}, []
         # many in one program, because compiling is what takes time; the graphs share nothing
         for index in range(training, count, 2):
-            drawing.choices = Seeded.of(options().seed, element.value, index)
-            drawing.pool.clear()
+            drawing.begin(Seeded.of(options().seed, element.value, index))
             graph = graph_of(drawing, _MOST_OPERATORS)
             roots |= {f"{name} of {index}": node for name, node in graph.roots.items()}
             updates.extend(graph.updates)
@@ -52,13 +52,14 @@ def compare_whole(backend: Backend, graph: Graph, *, training: bool) -> None:
     """Fail unless every root and update that rounding leaves alone is the reference's."""
     element = next(iter(graph.roots.values())).type.element
     reference = load("reference").function(graph, training=training)
-    expected = _run(reference, graph, 0.0, 0)
-    shaken = [_run(reference, graph, _SHAKING[element], seed) for seed in range(_SHAKES)]
+    layout = Layout.PACKED if training else Layout.APART
+    expected = _run(reference, graph, layout)
+    others = [_run(reference, graph, layout, _SHAKING[element], seed) for seed in range(_SHAKES)]
     with blamed_on(graph):
-        found = _run(backend.compile(graph, training=training), graph, 0.0, 0)
+        found = _run(backend.compile(graph, training=training), graph, layout)
     for name, value in expected.items():
         with np.errstate(all="ignore"):
-            spread = np.max([np.abs(other[name] - value) for other in shaken], axis=0)
+            spread = np.max([np.abs(other[name] - value) for other in others], axis=0)
             scale = np.max(np.abs(value), initial=1.0, where=np.isfinite(value))
             is_near = np.abs(np.asarray(found[name]) - value) <= _ROOM[element] * scale + 50 * spread
         if not np.all(is_near | ~np.isfinite(spread) | (found[name] == value)):
@@ -66,21 +67,14 @@ def compare_whole(backend: Backend, graph: Graph, *, training: bool) -> None:
             raise Counterexample(f"{name} is {found[name]}, the reference computes {value}", part)
 
 
-def _run(function: Any, graph: Graph, shaking: float, seed: int) -> dict[str, Any]:
-    numbers = np.random.default_rng(seed)
-
-    def shaken(x: Any) -> Any:
-        if isinstance(x, tuple):
-            return x[0], shaken(x[1])
-        if x.dtype.kind != "f":
-            return x
-        # labels, positions, … are whole numbers and stay them
-        return np.where(x == np.round(x), x, x * (1 + shaking * numbers.uniform(-1, 1, x.shape))).astype(x.dtype)
-
-    given = (
-        random_parameters(graph, options().seed, style=Style.DISTINCT),
-        random_feeds(graph, options().seed, frames=_FRAMES, style=Style.DISTINCT),
-    )
-    parameters, feeds = ({name: shaken(x) for name, x in part.items()} for part in given)
-    results = function(parameters, feeds, Environment())
-    return {**results.outputs, **{f"update of {name}": value for name, value in results.updates.items()}}
+def _run(function: Any, graph: Graph, layout: Layout, shaking: float = 0.0, seed: int = 0) -> dict[str, Any]:
+    lengths = random_lengths(graph, options().seed, layout)
+    feeds = random_feeds(graph, options().seed, frames=lengths, padding=_PADDING, style=Style.DISTINCT)
+    parameters = random_parameters(graph, options().seed, style=Style.DISTINCT)
+    given = (shaken(part, shaking, seed) for part in (parameters, feeds))
+    results = function(*given, environment_of(lengths, layout, _PADDING))
+    outputs = {
+        name: np.asarray(results.outputs[name])[: real_frames(node.type, results.frames)]
+        for name, node in graph.roots.items()
+    }
+    return {**outputs, **{f"update of {name}": value for name, value in results.updates.items()}}

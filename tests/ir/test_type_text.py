@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc.backend import Environment, load
+from graphc.backend import load
 from graphc.diagnostics import SourceFile
 from graphc.ir import Graph, TensorType
 from graphc.ir.notation import Definition, format_type
@@ -30,7 +30,7 @@ def test_type_round_trip(type: TensorType) -> None:
 def test_graphs_evaluate_to_their_types(graph: Graph, data: st.DataObject) -> None:
     feeds = data.draw(feeds_for(graph))
     run = load("reference").function(mark_state(graph))
-    outputs = run(random_parameters(graph), feeds, Environment()).outputs
+    outputs = run(random_parameters(graph), feeds, feeds.environment()).outputs
     for name, node in graph.roots.items():
         assert outputs[name].shape[node.type.axis is not None :] == tuple(reversed(node.type.dims))
         assert outputs[name].dtype == node.type.element.value

@@ -38,7 +38,8 @@ PARTS = ("graphc", "backends", "grammar", "models", "tests", "pyproject.toml")
 SUITES = (
     ("laws", ("tests/testing/test_identities.py", "tests/testing/test_operator_laws.py")),
     ("passes", ("tests/passes/test_pass_properties.py",)),
-    ("lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")),
+    ("lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "5")),
+    ("recurrences", ("tests/recurrences/test_unrolled.py",)),
     ("tables", ("tests/ops", "tests/passes/test_pass_fixtures.py", "tests/backends/test_reference.py")),
 )
 _LIMIT = 900
@@ -66,9 +67,12 @@ class Fault:
         if names:
             yield "laws", ("tests/testing/test_operator_laws.py", "-k", " or ".join(names))
         elif "/passes/" in self.file:
-            yield "passes", ("tests/passes/test_pass_properties.py", "-k", "each_rule")
+            of_rules = "RULES" in (ROOT / self.file).read_text("utf-8") or "constants" in self.file
+            yield "passes", ("tests/passes/test_pass_properties.py", *(["-k", "each_rule"] if of_rules else []))
+        elif self.file.endswith(("recurrence.py", "scans.py", "layout.py")):
+            yield "lowerings", ("tests/testing/test_lowerings.py", "-k", "along_sequences")
         elif "/xla/" in self.file:
-            yield "lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "4")
+            yield "lowerings", ("tests/testing/test_lowerings.py", "--graphc-examples", "5")
 
 
 def faults() -> list[Fault]:

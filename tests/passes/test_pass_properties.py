@@ -11,9 +11,14 @@ from hypothesis import strategies as st
 
 from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, rewrite, verify
 from graphc.ir.rewrite import Rule
+from graphc.ops.recurrence import Scan
+from graphc.passes.bodies import bodies
 from graphc.passes.constants import mark_state
-from graphc.passes.pipeline import PASSES, optimise
+from graphc.passes.hoist import hoist
+from graphc.passes.pack import pack
+from graphc.passes.pipeline import PASSES, Pass, optimise
 from graphc.passes.simplify import RULES
+from graphc.passes.trim import trim
 from graphc.testing.choices import Seeded
 from graphc.testing.drawing import Drawing
 from graphc.testing.equivalence import check_pass
@@ -72,6 +77,22 @@ def changed_by(rule: Rule) -> Iterator[Graph]:
     for seed in range(10_000):
         graph = graph_of(Drawing(Seeded.of(rule.name, seed), constants=True), 4, operators)
         if not equal_graphs(alone(rule, graph), graph):
+            yield graph
+
+
+@pytest.mark.parametrize("transform", (trim, bodies, hoist, pack, optimise), ids=lambda f: f.__name__)
+def test_passes_on_loops_keep_the_laws_where_they_apply(transform: Pass) -> None:
+    graphs = list(islice(with_loops_changed_by(transform), 12))
+    assert len(graphs) == 12
+    for number, graph in enumerate(graphs):
+        check_pass(transform, graph, gradients=number < 4)
+
+
+def with_loops_changed_by(transform: Pass) -> Iterator[Graph]:
+    """Graphs of loops in which the pass finds something."""
+    for seed in range(10_000):
+        graph = graph_of(Drawing(Seeded.of("loops", seed), constants=True), 2, [Scan])
+        if not equal_graphs(transform(graph), graph):
             yield graph
 
 

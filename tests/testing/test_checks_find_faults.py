@@ -102,8 +102,8 @@ def test_a_value_of_another_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def test_unknown_operators_are_told() -> None:
     with pytest.raises(ValueError, match="there is no operator 'Sigmoit'"):
         check_gradient("Sigmoit")
-    with pytest.raises(ValueError, match="nothing says how to apply Where"):
-        check_gradient("Where")
+    with pytest.raises(ValueError, match="nothing says how to apply InputValue"):
+        check_gradient("InputValue")
 
 
 class WrongBackend:

@@ -10,24 +10,31 @@ import pytest
 
 from graphc.backend import Environment
 from graphc.backends.reference import FLOAT64, gradients
-from graphc.ir import Graph, Node
+from graphc.ir import DEFAULT_AXIS, Carry, Graph, Node, Region
 from graphc.ops.convolution import Convolution
 from graphc.ops.criteria import CosDistance, MatrixL2Reg, SquareError
+from graphc.ops.delays import FutureValue, PastValue
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
 from graphc.ops.normalization import BatchNormalization
 from graphc.ops.pooling import Pooling
 from graphc.ops.products import KhatriRaoProduct, Times, TransposeTimes
+from graphc.ops.recurrence import Scan
 from graphc.ops.reductions import ALL_AXES, REDUCTIONS, ReduceElements, SumElements
+from graphc.ops.rules import one_frame_of
+from graphc.ops.sequences import GatherPacked, ScatterPacked, TimeReverse
 from graphc.ops.shaping import Reshape, RowRepeat, RowStack, Slice, TransposeDimensions
 from graphc.ops.softmax import LogSoftmax, Softmax
 from graphc.ops.sources import InputValue
 from graphc.ops.unary import Exp, Log, Negate, Reciprocal, Sigmoid, Sqrt
 from graphc.ops.unpooling import MaxUnpooling
-from graphc.testing import Style, random_feeds, random_parameters
+from graphc.testing import RandomFeeds, Style, random_feeds, random_lengths, random_parameters
 from graphc.testing.choices import Seeded
 from graphc.testing.drawing import Drawing
 
 Pair = tuple[Node, Node]
+
+# sequences drawn here are not longer
+LONGEST = 4
 
 
 def total(x: Node) -> Node:
@@ -173,10 +180,56 @@ def pixels(d: Drawing) -> Pair:
     return BatchNormalization()(x, *parameters, seen), Reshape(x.type.dims)(flat)
 
 
+def steps_of_delay(d: Drawing) -> Pair:
+    """A delay by several frames is as many delays by one."""
+    cls, step = d.choices.one_of((PastValue, FutureValue)), d.choices.integer(2, 3)
+    x, default = d.source(d.shape(), frames=True), d.choices.one_of((0.1, 0.0, -0.5))
+    one = cls(default_hidden_activation=default)
+    return cls(time_step=step, default_hidden_activation=default)(x), reduce(lambda y, _: one(y), range(step), x)
+
+
+def future_is_reversed_past(d: Drawing) -> Pair:
+    x, step = d.source(d.shape(), frames=True), d.choices.integer(1, 3)
+    return FutureValue(time_step=step)(x), TimeReverse()(PastValue(time_step=step)(TimeReverse()(x)))
+
+
+def initial_frames(d: Drawing) -> Pair:
+    """A delay with an initial state, by a loop that hands nothing on but its operand."""
+    x, step, backward = d.source(d.shape(1, 2), frames=True), d.choices.integer(1, 3), d.choices.flag()
+    initial = InputValue("state", x.type.dims, "other")() if d.choices.flag() else d.parameter(x.type.dims)
+    one, before = InputValue("one", x.type.dims)(), InputValue("before", x.type.dims)()
+    carry = Carry("before", "one", step, initial=1)
+    body = Graph({"before": before, "one": one}, names={"one": one})
+    loop = Scan(Region(body, DEFAULT_AXIS, backward, ("one",), (), (carry,)), "before")
+    return loop(x, initial), (FutureValue if backward else PastValue)(time_step=step)(x, initial)
+
+
+def sums_so_far(d: Drawing) -> Pair:
+    """A loop that adds its operand to a state, and what a chain of delays adds up."""
+    x, backward = d.source(d.shape(1, 2), frames=True), d.choices.flag()
+    one, before = InputValue("one", x.type.dims)(), InputValue("before", x.type.dims)()
+    body = Graph({"before": before, "h": Plus()(one, before)}, names={"one": one})
+    region = Region(body, DEFAULT_AXIS, backward, ("one",), (), (Carry("before", "h", 1, 0.0),))
+    delay = (FutureValue if backward else PastValue)(default_hidden_activation=0.0)
+    terms = [x]
+    while len(terms) < LONGEST:
+        terms.append(delay(terms[-1]))
+    return Scan(region, "h")(x), reduce(Plus(), terms)
+
+
+def put_back(d: Drawing) -> Pair:
+    """Chosen frames at their places again, and 0 elsewhere."""
+    where = d.one_of_each()
+    flags, index = where.inputs[0], d.selections[one_frame_of(DEFAULT_AXIS)]
+    x = d.source(d.shape(), frames=True)
+    return ScatterPacked()(x, index, GatherPacked()(index, x)), ElementTimes()(x, flags)
+
+
 IDENTITIES: list[Callable[[Drawing], Pair]] = [
     *(mean_of_axis, mean_of_all, axis_by_exchange, softmax, log_softmax, sigmoid, second_of_a_stack),
     *(repetition, transposed_product, product_of_a_vector, all_products, diagonal, square_error, norm, cosine),
     *(convolution, strides, mean_of_equals, channels, pixels),
+    *(steps_of_delay, future_is_reversed_past, initial_frames, sums_so_far, put_back),
 ]
 
 
@@ -186,11 +239,14 @@ def test_both_sides_are_equal(identity: Callable[[Drawing], Pair]) -> None:
         left, right = identity(Drawing(Seeded.of(seed)))
         assert left.type == right.type
         graphs = Graph({"z": left}), Graph({"z": right})
-        parameters, feeds = (draw(graphs[0], seed, style=Style.DISTINCT) for draw in (random_parameters, random_feeds))
-        values = [FLOAT64.function(graph)(parameters, feeds, Environment()).outputs["z"] for graph in graphs]
+        lengths = random_lengths(graphs[0], seed)
+        parameters = random_parameters(graphs[0], seed, style=Style.DISTINCT)
+        feeds = random_feeds(graphs[0], seed, frames=lengths, style=Style.DISTINCT)
+        given = parameters, feeds, RandomFeeds(feeds, lengths).environment()
+        values = [FLOAT64.function(graph)(*given).outputs["z"] for graph in graphs]
         np.testing.assert_allclose(*values, rtol=1e-9, atol=1e-12)
         wrt = [*parameters, *feeds]
-        both = [gradients(graph, "z", wrt, parameters, feeds, cotangent=np.cos(values[0])) for graph in graphs]
+        both = [gradients(graph, "z", wrt, *given, cotangent=np.cos(values[0])) for graph in graphs]
         for name in wrt:
             # what one side does not read has no influence
             both[1].setdefault(name, np.zeros_like(both[0][name]))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from graphc.backend import load
-from graphc.ir import Context, ElementType, Node, Op, parse_graph
+from graphc.ir import Context, ElementType, Frames, Node, Op, parse_graph
 from graphc.ir.layout import align, array_shape
 from graphc.testing import RECIPES, Style, check_lowering
 from graphc.testing.choices import Seeded
@@ -24,14 +24,24 @@ from graphc.testing.runs import OPTIONS, examples, options
 from graphc.testing.whole_graphs import check_whole_graphs
 
 OPERATORS = list(recipes())
+# but for loops, which each backend has a form of its own for
+SHARED = [cls for cls in OPERATORS if cls.evaluate is not Op.evaluate]
 MANY = 200
 # primitives that choose what is computed by a value
 BRANCHES = {"cond", "while", "switch"}
 
 
+ALONG_SEQUENCES = list(recipes("sequences"))
+OF_FRAMES = [cls for cls in OPERATORS if cls not in ALONG_SEQUENCES]
+
+
 @pytest.mark.parametrize("half", [0, 1])
 def test_operators_on_xla(half: int) -> None:
-    check_lowering("xla", operators=OPERATORS[half::2])
+    check_lowering("xla", operators=OF_FRAMES[half::2])
+
+
+def test_operators_along_sequences_on_xla() -> None:
+    check_lowering("xla", operators=ALONG_SEQUENCES)
 
 
 def test_whole_graphs_on_xla() -> None:
@@ -99,7 +109,7 @@ def test_many_whole_graphs_on_xla() -> None:
     check_whole_graphs(load("xla"), examples(MANY))
 
 
-@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.names[0])
+@pytest.mark.parametrize("cls", SHARED, ids=lambda cls: cls.names[0])
 def test_shared_bodies_have_no_branch_on_values(cls: type[Op]) -> None:
     for seed in range(3):
         node = RECIPES[cls].make(Drawing(Seeded.of(cls.names[0], seed)), cls)
@@ -110,7 +120,7 @@ def test_shared_bodies_have_no_branch_on_values(cls: type[Op]) -> None:
 
 def bodies(node: Node, training: bool) -> Iterator[Any]:
     """What the operator's meaning and gradient are traced to; tracing fails where Python branches on a value."""
-    c = Context(jnp, tuple(n.type for n in node.inputs), node.type, training=training)
+    c = Context(jnp, tuple(n.type for n in node.inputs), node.type, training=training, frames=Frames(3))
     xs = [operand(node, source) for source in node.inputs]
     yield jax.make_jaxpr(lambda *xs: node.op.evaluate(c, *xs))(*xs).jaxpr
     if hasattr(node.op, "pullback"):

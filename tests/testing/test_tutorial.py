@@ -16,7 +16,7 @@ def test_the_tutorial_runs() -> None:
     for block in re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL):
         exec(block, names)
     tests = {name: f for name, f in names.items() if name.startswith("test_")}
-    assert len(tests) == 4
+    assert len(tests) == 5
     for test in tests.values():
         test()
 
