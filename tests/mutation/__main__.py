@@ -109,6 +109,10 @@ def results(chosen: list[Fault], jobs: int) -> Iterator[tuple[Fault, str, str, f
     with tempfile.TemporaryDirectory() as name, multiprocessing.get_context("fork").Pool(jobs) as pool:
         sound = Path(name)
         copy(sound)
+        for _, arguments in SUITES:
+            if test := failure(sound, arguments):
+                raise SystemExit(f"{test} fails without any fault")
+        print("all tests pass where no fault is planted", flush=True)
         yield from pool.imap(partial(result, sound), chosen)
 
 
