@@ -111,9 +111,13 @@ class NodeStreams:
 
 @dataclass(frozen=True)
 class HostStream:
-    """The numbers of one minibatch for a traced step: ``key`` is epoch and minibatch."""
+    """The numbers of one minibatch for a traced step: ``key`` is epoch and minibatch.
+
+    Inside loops ``in_loops`` draws: CNTK's order there follows from how it laid out its minibatches.
+    """
 
     key: Any
+    in_loops: Any
     streams: NodeStreams
     dtype: str
 
@@ -123,6 +127,10 @@ class HostStream:
             return self.streams.uniform(name, epoch, minibatch, shape, self.dtype)
 
         return jax.pure_callback(draw, jax.ShapeDtypeStruct(shape, np.dtype(self.dtype)), self.key)
+
+    def step(self, time: Any) -> Any:
+        """The stream of one step of a loop."""
+        return self.in_loops.step(time)
 
     def classes(self, op: RandomSample, weights: Any) -> Any:
         def draw(key: Any, weights: Any) -> npt.NDArray[Any]:
@@ -139,4 +147,4 @@ class HostStream:
         return jax.pure_callback(draw, jax.ShapeDtypeStruct(weights.shape, weights.dtype), self.key, weights)
 
 
-jax.tree_util.register_dataclass(HostStream, ["key"], ["streams", "dtype"])
+jax.tree_util.register_dataclass(HostStream, ["key", "in_loops"], ["streams", "dtype"])

@@ -408,7 +408,8 @@ class TrainingStep:
         return ColumnGradient.of(entries, of_taps, number)
 
     def _random(self, key: Any) -> RandomStream:
-        return self.engine.stream(key) if self.node_streams is None else HostStream(key, self.node_streams, self.dtype)
+        stream = self.engine.stream(key)
+        return stream if self.node_streams is None else HostStream(key, stream, self.node_streams, self.dtype)
 
     def _noise(self, tables: Any, minibatch: Any) -> Callable[[str, Any], Any] | None:
         """A function of parameter and its value, none where an epoch adds no noise."""

@@ -99,7 +99,7 @@ def test_too_unequal_weights_are_given_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def host(nodes: NodeStreams, epoch: int, minibatch: int) -> HostStream:
-    return HostStream(jnp.array([epoch, minibatch], jnp.uint32), nodes, "float32")
+    return HostStream(jnp.array([epoch, minibatch], jnp.uint32), None, nodes, "float32")
 
 
 @pytest.mark.parametrize("name", ["reference", "xla"])
