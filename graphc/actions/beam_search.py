@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from graphc.actions.feeding import Data, open_data
 from graphc.actions.hypotheses import Hypothesis, edit_distance, until
 from graphc.actions.loading import first_values, network_and_values
 from graphc.actions.log import perplexity
-from graphc.actions.search import Search, decoded_labels, words_of
+from graphc.actions.search import Search, words_of
 from graphc.actions.text_output import read_label_file
 from graphc.config.commands import BeamSearchCommand, NetworkSource
 from graphc.data.columns import Ints, Stream
@@ -30,15 +30,18 @@ from graphc.network.network import Network
 # how long a hypothesis may be by default: so many times the input, and some words
 _TIMES_THE_INPUT, _AND_MORE = 2, 10
 
-# a sequence's number in the data and what was found for it
-_Found = tuple[int, list[Hypothesis]]
+# which most end within: the input, and a few words
+_A_FEW = 5
+
+# what was found for each sequence, by its number in the data
+_Found = Mapping[int, list[Hypothesis]]
 
 
 def beam_search(command: BeamSearchCommand, context: RunContext) -> None:
     started = time.perf_counter()
     task = _Task.of(command, context)
     context.warn(command.name, task.data.reader.warnings)
-    found = list(task.search().run(context, task.watch))
+    found = task.search().run(context, task.watch)
     files = task.write(found)
     seconds = time.perf_counter() - started
     context.observer.handle(Written(command.name, command.output_path, files, len(found), seconds))
@@ -118,18 +121,19 @@ class _Task:
         return [until(words[1:].tolist(), self.end) for words in words_of(self._labels())]
 
     def search(self) -> Search:
-        command, hooks = self.command, self.hooks
-        data = decoded_labels(self.data, hooks, self._starts(), self._lengths())
-        sizes = command.minibatch_size.value(0), command.epoch_size
-        return Search(self.decoder, data, max(command.n_best, 1), self.end, *sizes)
+        command = self.command
+        lengths, sizes = self._lengths(), (command.minibatch_size.value(0), command.epoch_size)
+        first = None if self.end is None else np.minimum(self._input_lengths() + _A_FEW, lengths)
+        wanted = max(command.n_best, 1), self.end
+        return Search(self.decoder, self.hooks, self.data, self._starts(), lengths, first, *wanted, *sizes)
 
     def watch(self, number: int, minibatch: Minibatch) -> None:
         self.context.observer.handle(MinibatchWritten(self.command.name, number, minibatch.columns))
 
-    def write(self, found: Sequence[_Found]) -> list[Path]:
+    def write(self, found: _Found) -> list[Path]:
         """The files written; raises `RunError`."""
         path = self.command.output_path
-        lines = (line for each in found for line in self._lines(*each))
+        lines = (line for each in found.items() for line in self._lines(*each))
         if path == "-":
             self.context.output.writelines(lines)
             return []
@@ -142,8 +146,8 @@ class _Task:
             raise RunError(Diagnostic("GC0004", message, place)) from error
         return [Path(path)]
 
-    def errors(self, found: Sequence[_Found]) -> Iterator[Criterion]:
-        pairs = [(best[0].words if best else (), self.references[number]) for number, best in found]
+    def errors(self, found: _Found) -> Iterator[Criterion]:
+        pairs = [(best[0].words if best else (), self.references[number]) for number, best in found.items()]
         wrong = sum(words != reference for words, reference in pairs)
         yield Criterion("sequenceErrors", "ClassificationError", wrong / max(len(pairs), 1), len(pairs))
         edits = sum(edit_distance(words, reference) for words, reference in pairs)
@@ -180,8 +184,12 @@ class _Task:
             return self._labels().lengths - 1
         if self.command.max_length:
             return np.full(self.data.reader.dataset.sequences, self.command.max_length)
+        return _TIMES_THE_INPUT * self._input_lengths() + _AND_MORE
+
+    def _input_lengths(self) -> Ints:
+        """Of each sequence, in the longest of its streams."""
         inputs = [stream.lengths for name, stream in self.data.reader.streams.items() if name != self.hooks.labels]
-        return _TIMES_THE_INPUT * np.max(inputs, axis=0) + _AND_MORE
+        return np.max(inputs, axis=0)
 
     def _lines(self, number: int, hypotheses: Sequence[Hypothesis]) -> Iterator[str]:
         texts = [" ".join(map(self.symbols.name, each.words)) for each in hypotheses]

@@ -16,7 +16,7 @@ from graphc.actions.networks import inputs_below, wanted_inputs
 from graphc.config.reader import ReaderSettings
 from graphc.data.batches import Batches, Shape
 from graphc.data.columns import Column, SparseColumn, Stream
-from graphc.data.minibatches import Minibatch
+from graphc.data.minibatches import Minibatch, minibatches_of
 from graphc.data.reader import Reader, open_reader
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, placing
 from graphc.ir import DynamicAxis, Graph, Storage
@@ -55,12 +55,22 @@ class Data:
         """The minibatches of an epoch (from 0) for a graph, as samples for the device and as sequences for the log."""
         found = list(self.reader.minibatches(epoch, minibatch_size, epoch_size))
         if needs_sequences(graph):
-            self._require_single_frames(graph)
-            batches = Batches(found, self.axes, self._best_shapes(minibatch_size, epoch_size))
-            return Minibatches.of_sequences(batches), found
+            return self._planned(graph, found, self._best_shapes(minibatch_size, epoch_size)), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         lengths = [m.lengths for m in found]
         return replace(taken, columns=np.array([m.columns for m in found], np.int64), lengths=lengths), found
+
+    def plan_some(
+        self, graph: Graph, sequences: Sequence[int], minibatch_size: int
+    ) -> tuple[Minibatches, list[Minibatch]]:
+        """Some sequences by number in minibatches of that size, for a graph that looks along them."""
+        chosen = np.asarray(sequences)
+        found = minibatches_of(chosen, self.reader.dataset.lengths[chosen], minibatch_size)
+        return self._planned(graph, found, Batches(found, self.axes).best_shapes), found
+
+    def _planned(self, graph: Graph, found: list[Minibatch], shapes: tuple[Shape, ...]) -> Minibatches:
+        self._require_single_frames(graph)
+        return Minibatches.of_sequences(Batches(found, self.axes, shapes))
 
     def with_stream(self, name: str, axis: str, stream: Stream) -> Data:
         """The same with other sequences for an input, on a dynamic axis that no other input is on."""

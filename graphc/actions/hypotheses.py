@@ -20,32 +20,35 @@ class Hypothesis:
     score: float
 
 
-def best_hypotheses(
-    words: npt.NDArray[np.integer],
-    origins: npt.NDArray[np.integer],
-    scores: npt.NDArray[Any],
-    most: int,
-    end: int | None,
-) -> list[Hypothesis]:
-    """The most probable hypotheses of one sequence, best first.
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """What a search found in one sequence, each ``(steps, beam)``, the best history first.
 
-    Each operand is ``(steps, beam)``: the word that each history ends in at that step, which of the step before it
-    goes on from, and its score.
+    Of each history at each step: the word that it ends in, which of the step before it goes on from, and its score.
     """
-    found = []
-    for place in range(min(most, words.shape[1])):
-        score = float(scores[-1, place])
-        if score > IMPOSSIBLE / 2:
-            found.append(Hypothesis(until(_followed_back(words, origins, place), end), score))
-    return found
 
+    words: npt.NDArray[np.integer]
+    origins: npt.NDArray[np.integer]
+    scores: npt.NDArray[Any]
 
-def _followed_back(words: npt.NDArray[np.integer], origins: npt.NDArray[np.integer], place: int) -> list[int]:
-    path = []
-    for step in range(len(words) - 1, -1, -1):
-        path.append(int(words[step, place]))
-        place = int(origins[step, place])
-    return path[::-1]
+    def hypotheses(self, most: int, end: int | None) -> list[Hypothesis]:
+        """The most probable ones, best first."""
+        return [
+            Hypothesis(until(self._followed_back(place), end), float(score))
+            for place, score in enumerate(self.scores[-1, :most])
+            if score > IMPOSSIBLE / 2
+        ]
+
+    def have_ended(self, most: int, end: int | None) -> bool:
+        """Whether as many of the best as are wanted have come to their end."""
+        return bool(((self.words[-1, :most] == end) & (self.scores[-1, :most] > IMPOSSIBLE / 2)).all())
+
+    def _followed_back(self, place: int) -> list[int]:
+        path = []
+        for words, origins in zip(self.words[::-1], self.origins[::-1], strict=True):
+            path.append(int(words[place]))
+            place = int(origins[place])
+        return path[::-1]
 
 
 def until(words: Sequence[int], end: int | None) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,13 @@ import numpy.typing as npt
 from graphc.actions.context import RunContext
 from graphc.actions.decoder import ORIGINS, OUTPUTS, PATH_SCORES, WORDS, Hooks
 from graphc.actions.feeding import Data, require_lengths
-from graphc.actions.hypotheses import Hypothesis, best_hypotheses
+from graphc.actions.hypotheses import Hypothesis, Paths
 from graphc.actions.loading import first_values
 from graphc.actions.parameters import completed
 from graphc.data.columns import Ints, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch
 from graphc.diagnostics import placing
-from graphc.ir import Graph
+from graphc.ir import Graph, Storage
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
 from graphc.ops.elementwise import ElementTimes
@@ -33,52 +34,89 @@ _NUMBERS, _COUNTED = "numbers", "counted words"
 
 @dataclass(frozen=True)
 class Search:
-    """A decoder with what it reads, and how much of what it finds is wanted."""
+    """A decoder with what it reads, and how much of what it finds is wanted.
+
+    Of each sequence ``starts`` is the word that the decoder reads first, ``lengths`` how many words it writes at most.
+    In a first round these are only ``first_lengths``, where there are any: most have ended by then.
+    """
 
     decoder: Network
+    hooks: Hooks
     data: Data
+    starts: Ints
+    lengths: Ints
+    first_lengths: Ints | None
     hypotheses: int
     end: int | None
     minibatch_size: int
     epoch_size: int
 
-    def run(
-        self, context: RunContext, watch: Callable[[int, Minibatch], None]
-    ) -> Iterator[tuple[int, list[Hypothesis]]]:
-        """For each sequence its number in the data and its hypotheses; ``watch`` hears of every minibatch."""
-        graph = optimise(_counted(to_graph(self.decoder, OUTPUTS, storages=self.data.storages, updates=False)))
+    def run(self, context: RunContext, watch: Callable[[int, Minibatch], None]) -> dict[int, list[Hypothesis]]:
+        """The hypotheses of each sequence by its number in the data; ``watch`` hears of every minibatch."""
+        run = _Run(self, *self._program(context), watch)
+        found: dict[int, list[Hypothesis]] = {}
+        left: list[int] | None = None
+        for lengths in (self.lengths,) if self.first_lengths is None else (self.first_lengths, self.lengths):
+            pending = []
+            for number, paths in run.round(lengths, left):
+                # further words change nothing where the best have ended: those behind them only lose
+                is_final = lengths[number] >= self.lengths[number] or paths.have_ended(self.hypotheses, self.end)
+                found[number] = paths.hypotheses(self.hypotheses, self.end) if is_final else []
+                pending += [] if is_final else [number]
+            left = pending
+            if not left:
+                break
+        return found
+
+    def _program(self, context: RunContext) -> tuple[EvaluationStep, dict[str, Any]]:
+        """The decoder, compiled when it is needed, and its parameters on the device."""
+        storages = {**self.data.storages, self.hooks.labels: Storage.ONEHOT}
+        graph = optimise(_counted(to_graph(self.decoder, OUTPUTS, storages=storages, updates=False)))
         # always in full precision: scores of long sequences must still tell words apart
         with placing(context.device_place):
             step = EvaluationStep(graph, tuple(graph.roots), device=context.device)
-        vocabulary = graph.names[WORDS].type.dims[0]
-        values = {**first_values(self.decoder, context), _COUNTED: np.arange(vocabulary, dtype=_dtype(graph))}
-        parameters = step.place(completed(values, step.graph))
-        columns = to_device(step.graph, self.data.columns, step.device)
-        taken, minibatches = self.data.plan(step.graph, 0, self.minibatch_size, self.epoch_size)
-        outputs = step.outputs(parameters, columns, step.table(taken))
-        for number, (minibatch, found) in enumerate(zip(minibatches, outputs, strict=True)):
-            require_lengths(found.failed, taken, self.data, self.decoder)
-            yield from zip(minibatch.sequences.tolist(), self._hypotheses(found), strict=True)
-            watch(number, minibatch)
+        counted = np.arange(self.hooks.vocabulary, dtype=graph.roots[PATH_SCORES].type.element.value)
+        return step, step.place(completed({**first_values(self.decoder, context), _COUNTED: counted}, step.graph))
 
-    def _hypotheses(self, found: Outputs) -> Iterator[list[Hypothesis]]:
-        """Of each sequence of a minibatch."""
-        words = _flat(found[_NUMBERS]).round().astype(np.int64)
-        origins = found[ORIGINS].argmax(axis=-1)
-        scores = _flat(found[PATH_SCORES])
-        ends = np.cumsum(found.lengths[_NUMBERS])
-        for start, stop in zip((ends - found.lengths[_NUMBERS]).tolist(), ends.tolist(), strict=True):
-            part = slice(start, stop)
-            yield best_hypotheses(words[part], origins[part], scores[part], self.hypotheses, self.end)
+    def with_labels(self, lengths: Ints) -> Data:
+        """The data with labels that say only what they begin with, and how many words are looked for behind that."""
+        offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
+        samples = int(offsets[-1])
+        indices = np.repeat(self.starts, lengths + 1).astype(np.int32)
+        column = SparseColumn(indices, np.ones(samples, np.float32), np.arange(samples + 1), self.hooks.vocabulary)
+        return self.data.with_stream(self.hooks.labels, self.hooks.axis, Stream(column, offsets))
 
 
-def decoded_labels(data: Data, hooks: Hooks, starts: Ints, lengths: Ints) -> Data:
-    """The data with labels that say only what they begin with, and how many words are looked for behind that."""
-    offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
-    samples = int(offsets[-1])
-    indices = np.repeat(starts, lengths + 1).astype(np.int32)
-    column = SparseColumn(indices, np.ones(samples, np.float32), np.arange(samples + 1), hooks.vocabulary)
-    return data.with_stream(hooks.labels, hooks.axis, Stream(column, offsets))
+@dataclass
+class _Run:
+    search: Search
+    step: EvaluationStep
+    parameters: dict[str, Any]
+    watch: Callable[[int, Minibatch], None]
+    _minibatches: int = 0
+
+    def round(self, lengths: Ints, only: Sequence[int] | None) -> Iterator[tuple[int, Paths]]:
+        """What is found with hypotheses of up to these lengths; ``only`` in some of the sequences."""
+        search, data, graph = self.search, self.search.with_labels(lengths), self.step.graph
+        size = search.minibatch_size
+        planned = data.plan(graph, 0, size, search.epoch_size) if only is None else data.plan_some(graph, only, size)
+        columns = to_device(graph, data.columns, self.step.device)
+        outputs = self.step.outputs(self.parameters, columns, self.step.table(planned[0]))
+        for minibatch, found in zip(planned[1], outputs, strict=True):
+            require_lengths(found.failed, planned[0], data, search.decoder)
+            yield from zip(minibatch.sequences.tolist(), _paths(found), strict=True)
+            self.watch(self._minibatches, minibatch)
+            self._minibatches += 1
+
+
+def _paths(found: Outputs) -> Iterator[Paths]:
+    """Of each sequence of a minibatch."""
+    words = _flat(found[_NUMBERS]).round().astype(np.int64)
+    origins = found[ORIGINS].argmax(axis=-1)
+    scores = _flat(found[PATH_SCORES])
+    ends = np.cumsum(found.lengths[_NUMBERS])
+    for start, stop in zip((ends - found.lengths[_NUMBERS]).tolist(), ends.tolist(), strict=True):
+        yield Paths(words[start:stop], origins[start:stop], scores[start:stop])
 
 
 def words_of(stream: Stream) -> Sequence[npt.NDArray[np.integer]]:
@@ -93,10 +131,6 @@ def _counted(graph: Graph) -> Graph:
     # not as a product, which accelerators round
     found = ReduceElements("Sum", 1)(ElementTimes()(numbers, words))
     return replace(graph, roots={_NUMBERS: found, ORIGINS: graph.roots[ORIGINS], PATH_SCORES: graph.roots[PATH_SCORES]})
-
-
-def _dtype(graph: Graph) -> str:
-    return graph.roots[PATH_SCORES].type.element.value
 
 
 def _flat(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

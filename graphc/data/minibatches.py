@@ -103,6 +103,13 @@ class Timeline:
         return Minibatch(sequences, lengths, samples, max(widths))
 
 
+def minibatches_of(sequences: Ints, lengths: Ints, minibatch_size: int) -> list[Minibatch]:
+    """Some sequences of these lengths, in their order, cut by the same rule."""
+    cuts = _cuts(lengths, minibatch_size)[1:-1]
+    parts = zip(np.split(sequences, cuts), np.split(lengths, cuts), strict=True)
+    return [Minibatch(numbers, each, int(each.sum()), packed_columns(each)) for numbers, each in parts]
+
+
 def packed_columns(lengths: Ints) -> int:
     """Rows times longest sequence, each sequence put into the first row that still has room for it."""
     if not len(lengths):

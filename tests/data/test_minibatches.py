@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphc.data.minibatches import Timeline, packed_columns
+from graphc.data.minibatches import Timeline, minibatches_of, packed_columns
 from graphc.data.randomize import BlockRandomizer, NoRandomizer
 from graphc.data.text_format import TextOptions, parse_text_format
 from graphc.data.text_rows import TextInput
@@ -101,3 +101,9 @@ def test_the_widest_stream_counts() -> None:
 
 def test_a_frame_minibatch_has_no_gaps() -> None:
     assert [(m.samples, m.columns) for m in in_order(1, 1, 1).minibatches(0, 2)] == [(2, 2), (1, 1)]
+
+
+def test_some_sequences_are_cut_as_all_are() -> None:
+    found = minibatches_of(np.array([4, 9, 2, 7]), np.array([3, 2, 6, 1]), 5)
+    assert [each.sequences.tolist() for each in found] == [[4, 9], [2], [7]]
+    assert [(each.samples, each.columns) for each in found] == [(5, 6), (6, 6), (1, 1)]

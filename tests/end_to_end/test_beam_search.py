@@ -262,6 +262,19 @@ def test_embedded_words(models: Models, embedding: str) -> None:
     assert [score for _, _, score in pairs] == pytest.approx(wanted, abs=2e-6)
 
 
+def test_what_has_not_ended_goes_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rounds, the second with what is still open after a few words more than the input has, find what one finds."""
+    models.configure()
+    monkeypatch.setattr("graphc.actions.beam_search._A_FEW", 1)
+    settings = "beamDepth=4;nBest=2;endSymbol=1;maxLength=12"
+    found = models.n_best(settings)
+    assert [*found] == [*range(len(INPUTS))]
+    lengths = [max(len(words) for words, _ in several) for several in found.values()]
+    assert min(lengths) <= 6 < max(lengths)
+    monkeypatch.setattr("graphc.actions.beam_search._A_FEW", 100)
+    assert models.n_best(settings) == found
+
+
 def test_labels_are_not_needed(models: Models) -> None:
     models.configure()
     settings = "beamDepth=2;nBest=2;endSymbol=1;maxLength=4"
