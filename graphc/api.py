@@ -20,6 +20,7 @@ from graphc.cli.languages import language_of
 from graphc.config.experiment import read_experiment
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, SourceText, did_you_mean
 from graphc.ir import Graph
+from graphc.ir.arithmetic import ARITHMETIC, Arithmetic
 from graphc.ir.layout import array_shape
 from graphc.network.build import build_network
 from graphc.network.lower import to_graph
@@ -51,6 +52,8 @@ class Model:
 
     network: Network
     section: str = ""
+    # half and bfloat16 compute products and convolutions in that type; values are kept and given in float32
+    arithmetic: Arithmetic = "full"
     _programs: dict[tuple[str, ...], tuple[Graph, Function]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -118,7 +121,7 @@ class Model:
                 raise _unknown("node", name, self.network.names)
         if names not in self._programs:
             graph = optimise(to_graph(self.network, names, updates=False))
-            self._programs[names] = graph, _load_xla().compile(graph)
+            self._programs[names] = graph, _load_xla().compile(graph, arithmetic=self.arithmetic)
         return self._programs[names]
 
     def _fed(self, name: str, inputs: Mapping[str, Any]) -> Array:
@@ -167,19 +170,19 @@ def compile(
     """The network of a configuration or of BrainScript, each a file or a text.
 
     A string with a line break or a leading bracket is text, everything else a path. BrainScript is ``{…}``, ``[…]`` or
-    ``(…)``; ``precision`` applies to it alone. ``overrides`` are ``key=value`` arguments as on the command line;
-    ``section`` chooses among several commands with a network, otherwise the first is taken. Raises `DiagnosticError`
-    with everything that is wrong.
+    ``(…)``; ``precision``, which is ``float``, ``double``, ``half`` or ``bfloat16``, applies to it alone. ``overrides``
+    are ``key=value`` arguments as on the command line; ``section`` chooses among several commands with a network,
+    otherwise the first is taken. Raises `DiagnosticError` with everything that is wrong.
     """
     script = _script(model)
     if script is not None:
-        return Model(_from_script(script, precision))
+        return Model(_from_script(script, precision), arithmetic=ARITHMETIC[precision])
     result = check(_configuration(model, overrides), _print)
     result.found.raise_errors()
     chosen = [c for c in result.networks if section is None or c.section.lower() == section.lower()]
     if not chosen:
         raise DiagnosticError(_no_network(result, section))
-    return Model(chosen[0].network, chosen[0].section)
+    return Model(chosen[0].network, chosen[0].section, ARITHMETIC[chosen[0].precision])
 
 
 @dataclass(frozen=True)
@@ -258,8 +261,8 @@ def _configuration(model: str | os.PathLike[str], overrides: Sequence[str]) -> C
 
 
 def _from_script(text: SourceText, precision: str) -> Network:
-    if precision not in ("float", "double"):
-        raise DiagnosticError(Diagnostic("GC0505", f"precision is float or double, not {precision!r}"))
+    if precision not in ARITHMETIC:
+        raise DiagnosticError(Diagnostic("GC0505", f"precision is {', '.join(ARITHMETIC)}, not {precision!r}"))
     return build_network(text, precision=precision, session=Session(write=_print), diagnostics=Diagnostics())
 
 

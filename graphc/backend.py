@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import graphc.backends
 from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Frames, Graph, RandomStream
+from graphc.ir.arithmetic import Arithmetic
 
 # Parameter values by name, arrays in the layout of graphc.ir.layout.
 Parameters = Mapping[str, Any]
@@ -65,13 +66,19 @@ class Backend(Protocol):
         """Raises `DiagnosticError` naming every operator of the graph that has no lowering, with its place."""
         ...
 
-    def compile(self, graph: Graph, *, training: bool = False, device: str | int = "auto") -> Function: ...
+    def compile(
+        self, graph: Graph, *, training: bool = False, device: str | int = "auto", arithmetic: Arithmetic = "full"
+    ) -> Function:
+        """``arithmetic`` less than full allows a backend to compute in less where rounding does no harm."""
+        ...
 
     def value_and_gradients(self, graph: Graph, *, training: bool = False) -> Gradients:
         """What `graphc.testing.check_lowering` compares; a backend that cannot differentiate does without it."""
         ...
 
-    def lowered_text(self, graph: Graph, *, stage: str = "stablehlo", training: bool = False) -> str:
+    def lowered_text(
+        self, graph: Graph, *, stage: str = "stablehlo", training: bool = False, arithmetic: Arithmetic = "full"
+    ) -> str:
         """The program in the backend's own notation, for people to read."""
         ...
 

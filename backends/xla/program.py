@@ -17,6 +17,7 @@ from graphc.backends.xla.device import Device, resolve
 from graphc.backends.xla.lowering import function, names_of_parameters, uses_float64
 from graphc.backends.xla.options import compiler_options
 from graphc.ir import Frames, Graph, Lanes, Sequences, Storage
+from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import InputValue
 
@@ -27,10 +28,10 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 _SPARSE_CAPACITY = 16
 
 
-def compile(graph: Graph, *, training: bool = False, device: str = "auto") -> Function:
+def compile(graph: Graph, *, training: bool = False, device: str = "auto", arithmetic: Arithmetic = "full") -> Function:
     """The graph as a program that takes and gives arrays; compiled anew for each number of frames."""
     target = resolve(device)
-    program = jit(function(graph, training=training), graph, target)
+    program = jit(function(graph, training=training, arithmetic=arithmetic), graph, target)
 
     def run(parameters: Parameters, feeds: Feeds, environment: Environment | None = None) -> Results:
         with jax.default_device(target):
@@ -65,6 +66,7 @@ def lowered_text(
     platforms: Sequence[str] = ("cpu",),
     frames: int | None = None,
     training: bool = False,
+    arithmetic: Arithmetic = "full",
 ) -> str:
     """The program as XLA is given it, in the dialect ``stablehlo`` or ``hlo``.
 
@@ -74,7 +76,7 @@ def lowered_text(
     shown = _SHOWN if frames is None and has_sequences(graph) else _Sizes(frames or 1, 1, frames or 1, 1)
     sizes = dict.fromkeys(_axes(graph), shown)
     with precision(graph):
-        traced = jax.jit(_program(graph, training)).trace(*_arguments(graph, sizes))
+        traced = jax.jit(_program(graph, training, arithmetic)).trace(*_arguments(graph, sizes))
         lowered = traced.lower(lowering_platforms=tuple(platforms))
         return lowered.as_text(stage)
 
@@ -86,6 +88,7 @@ def export(
     frames: int | None = None,
     longest: int = 64,
     training: bool = False,
+    arithmetic: Arithmetic = "full",
 ) -> jax.export.Exported:
     """The program for several platforms in JAX's portable form; the number of frames is symbolic unless given.
 
@@ -93,7 +96,7 @@ def export(
     sequences, none of which has more than ``longest``, a third argument has the dynamic axes by name: of each the
     arrays of `graphc.ir.Sequences` and `graphc.ir.Lanes`. The numbers of sequences and lanes are symbolic too.
     """
-    run = _program(graph, training)
+    run = _program(graph, training, arithmetic)
 
     def outputs(*arguments: Any) -> dict[str, Any]:
         return dict(run(*arguments).outputs)
@@ -140,9 +143,9 @@ def _axes(graph: Graph) -> list[str]:
     return sorted({axis.name for axis in found if axis is not None})
 
 
-def _program(graph: Graph, training: bool) -> Callable[..., Results]:
+def _program(graph: Graph, training: bool, arithmetic: Arithmetic) -> Callable[..., Results]:
     """The graph as a function of parameters, inputs and, where there are sequences, the dynamic axes."""
-    run = function(graph, training=training)
+    run = function(graph, training=training, arithmetic=arithmetic)
 
     def program(parameters: Parameters, feeds: Feeds, axes: Mapping[str, Mapping[str, Any]] | None = None) -> Results:
         return run(parameters, feeds, Environment(frames={name: _frames(axis) for name, axis in (axes or {}).items()}))

@@ -45,13 +45,14 @@ Write = Callable[[str], None]
 class CheckedNetwork:
     """A network that was built without errors. ``trains``: the command that describes it trains it.
 
-    ``script`` is its BrainScript, none where it was described in another way.
+    ``script`` is its BrainScript, none where it was described in another way; ``precision`` the configuration's word.
     """
 
     section: str
     script: SourceText | None
     network: Network
     trains: bool = False
+    precision: str = "float"
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,13 @@ class _Checker:
         trained = self._edited_start(command) or network
         self._built[id(command)] = trained
         self._result.found.extend(_cannot_run(network))
-        checked = CheckedNetwork(command.name, source.script, network, isinstance(command, TrainCommand))
+        checked = CheckedNetwork(
+            command.name,
+            source.script,
+            network,
+            isinstance(command, TrainCommand),
+            self._networks.settings.precision,
+        )
         self._result.networks.append(checked)
         return trained
 

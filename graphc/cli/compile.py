@@ -12,6 +12,7 @@ from graphc.cli.arguments import Parser, make_parser
 from graphc.cli.languages import check_any
 from graphc.diagnostics import Diagnostic, DiagnosticError, Severity
 from graphc.ir import Graph, format_graph
+from graphc.ir.arithmetic import ARITHMETIC
 from graphc.network.explain import uncomputed
 from graphc.network.lower import to_graph
 from graphc.network.network import needed
@@ -83,7 +84,7 @@ def _texts(result: Check, stage: str, dump_after: list[str]) -> Iterator[str]:
             case "ir":
                 yield from _graphs(checked, dump_after)
             case _:
-                yield _program(optimise(_graph(checked)), stage, training=checked.trains)
+                yield _program(checked, stage)
 
 
 def _tree(checked: CheckedNetwork) -> str:
@@ -116,7 +117,8 @@ def _graph(checked: CheckedNetwork) -> Graph:
     return graph
 
 
-def _program(graph: Graph, stage: str, *, training: bool) -> str:
+def _program(checked: CheckedNetwork, stage: str) -> str:
     from graphc.backend import load as load_backend  # jax is loaded from here on
 
-    return load_backend("xla").lowered_text(graph, stage=stage, training=training)
+    graph, arithmetic = optimise(_graph(checked)), ARITHMETIC[checked.precision]
+    return load_backend("xla").lowered_text(graph, stage=stage, training=checked.trains, arithmetic=arithmetic)

@@ -10,6 +10,7 @@ import pytest
 
 import graphc
 import graphc.api
+from graphc.cli.main import main
 
 DIGITS = Path(__file__).parents[2] / "models" / "digits"
 TINY = """{
@@ -50,6 +51,23 @@ def test_a_configuration_is_found_by_its_path_and_overridden() -> None:
     assert model.inputs == {"features": (1, 8, 8), "labels": (10,)}
     assert model.graph.roots["z"].type.element.value == "float64"
     assert model.init()["model.arrayOfFunctions[7].W"].dtype == np.float64
+
+
+@pytest.mark.parametrize("precision", ["half", "bfloat16"])
+def test_narrow_arithmetic_keeps_and_gives_float32(precision: str) -> None:
+    text = "{ x = Input {64} ; W = ParameterTensor {(8:64)} ; z = W * x ; outputNodes = (z) }"
+    x = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
+    wide, narrow = graphc.compile(text), graphc.compile(text, precision=precision)
+    assert narrow.arithmetic == precision and wide.arithmetic == "full"
+    parameters = narrow.init()
+    exact, rounded = wide(parameters, x=x), narrow(parameters, x=x)
+    assert parameters["W"].dtype == rounded.dtype == np.float32
+    assert np.allclose(exact, rounded, atol=0.02) and not np.array_equal(exact, rounded)
+
+
+def test_an_unknown_precision_is_told() -> None:
+    with pytest.raises(graphc.DiagnosticError, match="precision is float, double, half, bfloat16, not 'single'"):
+        graphc.compile(TINY, precision="single")
 
 
 @pytest.mark.parametrize("text", [TINY, f"# a model\n{TINY}"])
@@ -129,3 +147,9 @@ def test_statistics_are_given_like_parameters() -> None:
     with pytest.raises(graphc.DiagnosticError, match=r"GC0706.*the statistic m has shape \(3,\)"):
         model({**model.init(), "m": np.zeros(3)}, x=x)
     assert model({**model.init(), "m": np.array([1.0, 2.0])}, x=x).tolist() == [[2.0, 2.0]]
+
+
+def test_what_is_emitted_is_in_the_configurations_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
+    for precision, is_narrow in (("float", False), ("bfloat16", True)):
+        assert main(["compile", str(DIGITS / "mlp.cntk"), "--emit", "hlo", f"precision={precision}"]) == 0
+        assert ("bf16[" in capsys.readouterr().out) is is_narrow
