@@ -12,7 +12,9 @@ from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, 
 from graphc.backends.reference.loops import run_loop
 from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Node, Op, Storage, TensorType
+from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import align, array_shape
+from graphc.ops.legacy_reshape import Restack
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
@@ -44,8 +46,10 @@ class ReferenceBackend:
 
         return value_and_gradients(self.function(graph, training=training), graph, training=training)
 
-    def compile(self, graph: Graph, *, training: bool = False, device: str = "auto") -> Function:
-        """The same as `function`: there is nothing to compile, and only one device."""
+    def compile(
+        self, graph: Graph, *, training: bool = False, device: str = "auto", arithmetic: Arithmetic = "full"
+    ) -> Function:
+        """The same as `function`: there is nothing to compile, only one device, and always full arithmetic."""
         return self.function(graph, training=training)
 
 
@@ -101,7 +105,7 @@ class Step:
         match node.op:
             case Scan() as op:
                 return run_loop(op, self, context, operands)
-            case Where() as op:
+            case Where() | Restack() as op:
                 value, frames = op.select(context, *operands)
                 self._frames.setdefault(op.axis, frames)
                 return value

@@ -18,6 +18,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError
 from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import align, array_axis, array_shape
+from graphc.ops.legacy_reshape import Restack
 from graphc.ops.recurrence import Scan
 from graphc.ops.sequences import Where
 from graphc.ops.shaping import Slice
@@ -155,6 +156,10 @@ class Step:
                 self.values.update(_LOOPS[0](op, self, node))
             case Where() as op:
                 self.values[node] = self.selection(op, node)
+            case Restack() as op:
+                array, frames = op.select(self.context(node), self.values[node.inputs[0]].dense)
+                self.axes.setdefault(op.axis, frames)
+                self.values[node] = Value(node.type, array)
             case Slice() if node in self.splits:
                 self.values.update(self.split(self.splits[node]))
             case _:

@@ -182,6 +182,13 @@ def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, dat
     names = [node.name for node in network if span is not None and node.span == span]
     what = names[-1] if names else check.node.op.names[0]
     where = f"in sequence{key}, of minibatch {first.minibatch + 1}"
+    if check.multiple > 1:
+        message = f"{what} puts {check.multiple} frames into one, but there are {first.found} {where}"
+        raise RunError(Diagnostic("GC0613", message, span, hint="their number must be a multiple"))
+    if check.wanted is None and first.found:
+        message = f"{what} selects more frames than the minibatch has: there is no room for {first.found} {where}"
+        hint = "a condition above 1 repeats frames, in all at most as many as it leaves out"
+        raise RunError(Diagnostic("GC0613", message, span, hint=hint))
     if check.wanted is None:
         message = f"{what} selects no frame {where}"
         raise RunError(Diagnostic("GC0613", message, span, hint="every sequence must keep at least one frame"))

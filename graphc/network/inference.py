@@ -12,6 +12,7 @@ from graphc.network import cropping, explain
 from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
 from graphc.ops.delays import Delay
+from graphc.ops.legacy_reshape import LegacyReshape
 from graphc.ops.regions import Crop
 from graphc.ops.sequences import Where
 from graphc.ops.sources import LearnableParameter
@@ -165,6 +166,8 @@ class _Inference:
             return _boundless(self._element)
         if isinstance(node.op, Where):
             node.op = dataclasses.replace(node.op, axis=self._selections.axis(node))
+        if isinstance(node.op, LegacyReshape) and node.op.changes_frames(*self._operand_types(node)):
+            node.op = dataclasses.replace(node.op, axis=node.name)
         found = node.op.infer(*self._operand_types(node))
         return found.with_shape(_assumed(found.shape, node.op)) if node in self._assumed else found
 

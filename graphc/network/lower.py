@@ -11,6 +11,7 @@ from graphc.network.network import Network, NetworkNode
 from graphc.network.recurrence import Loop, components, is_loop, loop_of
 from graphc.ops.delays import Delay
 from graphc.ops.elementwise import Plus
+from graphc.ops.legacy_reshape import LegacyReshape
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.statistics import EpochAccumulator, EpochMean, epoch_updates
@@ -79,6 +80,8 @@ class _Lowering:
         inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
         if isinstance(op, EpochAccumulator):
             op, inputs = EpochMean(), (*inputs, *_accumulated(node))
+        if isinstance(op, LegacyReshape) and op.changes_frames(_type(node.inputs[0])):
+            op = op.restacking(_type(node.inputs[0]))
         made = op(*inputs, span=node.span)
         self.made[node] = Plus()(made, _tap(node).op()) if node.name in self._taps else made
         self._advance(op, inputs, node)

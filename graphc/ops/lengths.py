@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir import Frames, Graph, Node
+from graphc.ops.legacy_reshape import Restack
 from graphc.ops.rules import is_one_frame
 from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked, Where
 
@@ -15,21 +16,23 @@ from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked, Where
 class LengthCheck:
     """Of the sequences of ``axis`` that ``node`` reads or makes, each has as many frames as that of ``wanted``.
 
-    With ``or_one`` a single frame will do as well; without ``wanted`` there must be a frame.
+    With ``or_one`` a single frame will do as well; without ``wanted`` there must be a frame, and where ``node`` puts
+    several into one, a ``multiple`` of these.
     """
 
     node: Node
     axis: str
     wanted: str | None = None
     or_one: bool = False
+    multiple: int = 1
 
 
 def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
     """What a run must find of the axes of a graph; each condition once."""
-    found: dict[tuple[str, str | None, bool], LengthCheck] = {}
+    found: dict[tuple[str, str | None, bool, int], LengthCheck] = {}
     for node in graph.nodes:
         for check in _of(node):
-            found.setdefault((check.axis, check.wanted, check.or_one), check)
+            found.setdefault((check.axis, check.wanted, check.or_one, check.multiple), check)
     return tuple(found.values())
 
 
@@ -40,6 +43,10 @@ def _of(node: Node) -> Iterator[LengthCheck]:
             axis = node.type.axis
             if axis is not None and not is_one_frame(axis):
                 yield LengthCheck(node, axis.name)
+        case Restack(stacked=stacked):
+            (axis,) = axes
+            if axis is not None and stacked > 1:
+                yield LengthCheck(node, axis.name, multiple=stacked)
         case ReconcileDynamicAxis():
             x, layout = axes
             if x is not None and layout is not None and x != layout and not is_one_frame(x):
@@ -68,12 +75,20 @@ def _first_failure(xp: Any, check: LengthCheck, axes: Mapping[str, Frames], neve
     wanted = xp.ones_like(found) if check.wanted is None else _lengths(xp, axes[check.wanted])
     slots = min(found.shape[0], wanted.shape[0])
     found, wanted = found[:slots], wanted[:slots]
-    is_wrong = found < wanted if check.wanted is None else found != wanted
+    is_wrong = found != wanted if check.wanted is not None else (found < wanted) | (found % check.multiple != 0)
     if check.or_one:
         is_wrong = is_wrong & (found != 1)
+    if isinstance(check.node.op, Where):
+        is_wrong = is_wrong | _is_cut(axes[check.axis])
     is_wrong = is_wrong & (xp.arange(slots) < _count(axes[check.axis]))
     at = xp.argmax(is_wrong)
     return xp.stack([xp.where(is_wrong.any(), at, never), found[at], wanted[at]]).astype("int32")
+
+
+def _is_cut(frames: Frames) -> Any:
+    """Of each sequence slot whether the minibatch has no room for its last frame: a selection may repeat frames."""
+    assert frames.sequences is not None and frames.mask is not None, "a selection tells both"
+    return frames.sequences.starts + frames.sequences.lengths > frames.mask.shape[0]
 
 
 def _lengths(xp: Any, frames: Frames) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from graphc.ir import Carry, DynamicAxis, Graph, Node, Op, Region, TensorType
 from graphc.ops.delays import Delay
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
+from graphc.ops.legacy_reshape import Restack
 from graphc.ops.products import Times, TransposeTimes
 from graphc.ops.recurrence import Scan
 from graphc.ops.recurrent_stack import RECURRENT_GATES, OptimizedRNNStack
@@ -66,6 +67,13 @@ def window(d: Drawing, cls: type[Op]) -> Node:
     offsets = tuple(c.integer(-2, 2) for _ in range(c.integer(1, 3)))
     with d.on(_axis(index.inputs[0])):
         return GatherWindow(offsets, c.one_of(_DEFAULTS))(index, d.anything(frames=True))
+
+
+def restacking(d: Drawing, cls: type[Op]) -> Node:
+    """Frames cut into several: only lengths of real sequences can say that some fill one."""
+    x = d.anything(frames=True, sparse=False)
+    cut = d.choices.one_of([n for n in range(1, x.type.size + 1) if x.type.size % n == 0])
+    return Restack(d.name("restacked"), (x.type.size // cut,), cut=cut)(x)
 
 
 def scattering(d: Drawing, cls: type[Op]) -> Node:

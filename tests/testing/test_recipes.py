@@ -23,6 +23,9 @@ WITHOUT_CHOICE = {
     "BatchNormalization": {"use_cntk_engine", "disable_regularization", "image_layout"},
     "Convolution": {"sharing", "image_layout", "max_temp_mem_size_in_samples", "output_shape"},
     "QuantizedTimes": {"bit_smoothing_a", "bit_smoothing_b"},
+    # for sequences: tests/backends/test_restacked_frames.py
+    "LegacyReshape": {"axis"},
+    "LegacyReshapeFrames": {"axis", "stacked"},
     "Pooling": {"image_layout"},
     "MaxUnpooling": {"image_layout"},
     "TransposeTimes": {"output_rank"},
