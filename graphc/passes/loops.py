@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from graphc.diagnostics import Span
-from graphc.ir import Graph, Node, Region
+from graphc.ir import Graph, Node, Region, TensorType
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 
@@ -143,6 +143,11 @@ def known_before(loop: Loop) -> Mapping[Node, Node]:
         elif all(source in found for source in node.inputs):
             found[node] = node.op(*(found[source] for source in node.inputs), span=node.span)
     return found
+
+
+def is_column(type: TensorType) -> bool:
+    """Whether values are vectors, or have further axes of 1, as that of a beam is in training."""
+    return type.rank > 0 and type.size == type.dims[0]
 
 
 def names_of(nodes: Iterable[Node]) -> set[str]:

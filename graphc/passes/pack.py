@@ -18,7 +18,7 @@ from graphc.ops.elementwise import Plus
 from graphc.ops.products import Times
 from graphc.ops.shaping import RowStack, Slice
 from graphc.ops.sources import LearnableParameter
-from graphc.passes.loops import Loop, change_loops, known_before, readers
+from graphc.passes.loops import Loop, change_loops, is_column, known_before, readers
 
 
 def pack(graph: Graph) -> Graph:
@@ -47,11 +47,12 @@ def _with_one_product(loop: Loop) -> Loop | None:
 
 
 def _is_gate(node: Node, loop: Loop) -> bool:
-    if type(node.op) is not Times or node.op.output_rank != 1 or node.type.rank != 1:
+    if type(node.op) is not Times or node.op.output_rank != 1 or not is_column(node.type):
         return False
     matrix, vector = node.inputs
     is_operand = isinstance(matrix.op, LearnableParameter) and matrix.op.name in loop.constants
-    return is_operand and matrix.type.dims == (node.type.size, vector.type.size)
+    is_plain = matrix.type.dims == (node.type.size, vector.type.size) and node.type.dims[1:] == vector.type.dims[1:]
+    return is_operand and is_plain
 
 
 def _matrix(product: Node) -> str:
@@ -99,10 +100,10 @@ def _sum(slice: Node, readers: Sequence[Node | None], known: Mapping[Node, Node]
 
 
 def _partitions(body: Graph) -> dict[Node, list[Node]]:
-    """Vectors of the body of which several slices, one behind the other, are everything: these slices."""
+    """Columns of the body of which several slices, one behind the other, are everything: these slices."""
     found: dict[Node, list[Node]] = {}
     for node in body.nodes:
-        if isinstance(node.op, Slice) and node.type.rank == 1 and 0 <= node.op.begin < node.op.end:
+        if isinstance(node.op, Slice) and is_column(node.type) and 0 <= node.op.begin < node.op.end:
             found.setdefault(node.inputs[0], []).append(node)
     for slices in found.values():
         slices.sort(key=lambda node: node.op.begin)  # pyright: ignore[reportAttributeAccessIssue]
@@ -113,7 +114,7 @@ def _is_partition(source: Node, slices: Sequence[Node]) -> bool:
     bounds = [0]
     for node in slices:
         assert isinstance(node.op, Slice)
-        if node.op.begin != bounds[-1]:
+        if node.op.begin != bounds[-1] or node.op.axis != 1:
             return False
         bounds.append(node.op.end)
     return bounds[-1] == source.type.size

@@ -17,7 +17,7 @@ from graphc.ir import Graph, Node, equal_graphs
 from graphc.ops.elementwise import Minus, Plus
 from graphc.ops.products import Times
 from graphc.ops.shaping import RowStack
-from graphc.passes.loops import readers
+from graphc.passes.loops import is_column, readers
 
 
 def stacks(graph: Graph) -> Graph:
@@ -41,7 +41,7 @@ def _merged_once(graph: Graph) -> Graph:
 
 def _is_mergeable(stack: Node, read: Mapping[Node, Sequence[Node | None]]) -> bool:
     first, *others = parts = stack.inputs
-    if not others or stack.type.rank != 1 or stack.op != RowStack() or any(part.op != first.op for part in parts):
+    if not others or not is_column(stack.type) or stack.op != RowStack() or any(part.op != first.op for part in parts):
         return False
     if len(set(parts)) < len(parts) or any(read[part] != [stack] for part in parts):
         return False

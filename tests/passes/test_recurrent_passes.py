@@ -39,6 +39,9 @@ MODELS: dict[str, tuple[str, list[int]]] = {
     "trained initial state": ("h0 = ParameterTensor {3} ; R = ParameterTensor {(3:3)} ; S = ParameterTensor {(3:3)}\n"
                               "p = PastValue (0, z, initialState=h0)\n"
                               "z = Sigmoid (S * p) .* Tanh (R * p + ParameterTensor {(3:2)} * x)", [1]),
+    "axis for a beam": ("R = ParameterTensor {(3:3)} ; S = ParameterTensor {(3:3)}\n"
+                        "p = PastValue ((3:1), z * ConstantTensor (1, (1:1))) ; u = ReshapeDimension (x, 1, (2:1))\n"
+                        "z = Sigmoid (S * p) .* Tanh (R * p + ParameterTensor {(3:2)} * u)", [2]),
     "window": ("w = BS.Sequences.PastValueWindow (2, Tanh (ParameterTensor {(3:2)} * x))\n"
                "z = Exp (w.value) .* w.valid", []),
     "repeated": ("z = BS.Sequences.BroadcastSequenceAs (x, BS.Sequences.Last (ParameterTensor {(3:2)} * x))", []),
@@ -76,7 +79,9 @@ def test_values_over_several_sequences(name: str) -> None:
 
 
 # the reference differentiates by differences, number by number
-@pytest.mark.parametrize("name", ["equation", "library GRU", "trained initial state", "repeated", "window"])
+@pytest.mark.parametrize(
+    "name", ["equation", "library GRU", "trained initial state", "repeated", "window", "axis for a beam"]
+)
 def test_gradients_over_several_sequences(name: str) -> None:
     before, after = raw(name), optimise(raw(name))
     (root,) = before.roots
