@@ -118,7 +118,7 @@ CODES: dict[str, str] = {
     "GC0702": "model or checkpoint file that cannot be read",
     "GC0703": "model or checkpoint file that cannot be written",
     "GC0704": "checkpoint that is missing",
-    "GC0705": "value that is not a number in training",
+    "GC0705": "value that is not a number",
     "GC0706": "parameter value that is missing or of another shape",
     "GC0707": "statistic that is not computed",
     "GC0801": "unknown backend",

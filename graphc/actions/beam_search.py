@@ -124,8 +124,8 @@ class _Task:
         command = self.command
         lengths, sizes = self._lengths(), (command.minibatch_size.value(0), command.epoch_size)
         first = None if self.end is None else np.minimum(self._input_lengths() + _A_FEW, lengths)
-        wanted = max(command.n_best, 1), self.end
-        return Search(self.decoder, self.hooks, self.data, self._starts(), lengths, first, *wanted, *sizes)
+        wanted, place = (max(command.n_best, 1), self.end), command.network.span
+        return Search(self.decoder, self.hooks, self.data, self._starts(), lengths, first, *wanted, *sizes, place)
 
     def watch(self, number: int, minibatch: Minibatch) -> None:
         self.context.observer.handle(MinibatchWritten(self.command.name, number, minibatch.columns))

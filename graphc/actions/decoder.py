@@ -142,10 +142,13 @@ def _vocabulary(network: Network, depth: int, place: Span | None) -> tuple[int, 
 def _own_axis(network: Network, labels: NetworkNode, place: Span | None) -> str:
     """The labels' axis, which must be theirs alone: they become longer or shorter than everything else."""
     axis = _axis(labels)
-    others = [n.name for n in inputs_below(network, [SCORES]) if n is not labels and _axis(n) == axis]
-    if others:
-        message = f"the labels '{labels.name}' are on the dynamic axis of the input '{others[0]}'"
-        raise _wrong(message, place, f"give {others[0]} an axis of its own: dynamicAxis = DynamicAxis()")
+    others = [node for node in inputs_below(network, [SCORES]) if node is not labels]
+    if not others:
+        raise _wrong(f"{SCORES} depends on nothing but the labels '{labels.name}'", place)
+    shared = next((node.name for node in others if _axis(node) == axis), None)
+    if shared is not None:
+        message = f"the labels '{labels.name}' are on the dynamic axis of the input '{shared}'"
+        raise _wrong(message, place, f"give {shared} an axis of its own: dynamicAxis = DynamicAxis()")
     return axis
 
 

@@ -17,7 +17,7 @@ from graphc.actions.loading import first_values
 from graphc.actions.parameters import completed
 from graphc.data.columns import Ints, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch
-from graphc.diagnostics import placing
+from graphc.diagnostics import Diagnostic, RunError, Span, placing
 from graphc.ir import Graph, Storage
 from graphc.network.lower import to_graph
 from graphc.network.network import Network
@@ -50,6 +50,8 @@ class Search:
     end: int | None
     minibatch_size: int
     epoch_size: int
+    # of the model's name
+    place: Span | None
 
     def run(self, context: RunContext, watch: Callable[[int, Minibatch], None]) -> dict[int, list[Hypothesis]]:
         """The hypotheses of each sequence by its number in the data; ``watch`` hears of every minibatch."""
@@ -104,9 +106,19 @@ class _Run:
         outputs = self.step.outputs(self.parameters, columns, self.step.table(planned[0]))
         for minibatch, found in zip(planned[1], outputs, strict=True):
             require_lengths(found.failed, planned[0], data, search.decoder)
-            yield from zip(minibatch.sequences.tolist(), _paths(found), strict=True)
+            for number, paths in zip(minibatch.sequences.tolist(), _paths(found), strict=True):
+                self._require_numbers(number, paths)
+                yield number, paths
             self.watch(self._minibatches, minibatch)
             self._minibatches += 1
+
+    def _require_numbers(self, number: int, paths: Paths) -> None:
+        if not np.isfinite(paths.scores).all():
+            message = (
+                f"the words of sequence {self.search.data.reader.dataset.keys[number]} have scores that are no numbers"
+            )
+            hint = "the model itself may hold such values: did its training diverge?"
+            raise RunError(Diagnostic("GC0705", message, self.search.place, hint=hint))
 
 
 def _paths(found: Outputs) -> Iterator[Paths]:

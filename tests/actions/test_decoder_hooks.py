@@ -79,6 +79,7 @@ WRONG: list[tuple[int, Sequence[tuple[str, str]], str]] = [
         [("    z =", "    flat = ParameterTensor {(5 : 6)} * state\n    z = ReshapeDimension (flat, 1, (5 : 1)) +")],
         "z is [5 x 1 x 1 x",
     ),
+    (1, [("First (input)", "First (labels)"), ("(6 : 4)", "(6 : 5)")], "z depends on nothing but the labels 'labels'"),
     (1, [(", dynamicAxis = inputAxis", "")], "the labels 'labels' are on the dynamic axis of the input 'input'"),
     (
         3,

@@ -15,7 +15,7 @@ import pytest
 import graphc
 from graphc.actions.events import Written
 from graphc.cli.main import main
-from graphc.diagnostics import DiagnosticError
+from graphc.diagnostics import DiagnosticError, RunError
 
 # words are numbered: 0 is the start, 1 the end
 WORDS = 5
@@ -330,6 +330,17 @@ def test_wrong_settings(models: Models) -> None:
             models.decode(setting)
         (diagnostic,) = error.value.diagnostics
         assert f"{diagnostic.code}: {diagnostic.message}" == wanted
+    assert not Path("decoded").exists()
+
+
+def test_a_model_that_diverged(models: Models) -> None:
+    models.configure(PLAIN.replace("Wide (5, 6) * state", "Exp (Wide (5, 6) * state + Constant (1e6))"))
+    with pytest.raises(RunError) as error:
+        models.decode("beamDepth=2")
+    (diagnostic,) = error.value.diagnostics
+    assert f"{diagnostic.code}: {diagnostic.message}" == (
+        "GC0705: the words of sequence 0 have scores that are no numbers"
+    )
     assert not Path("decoded").exists()
 
 
