@@ -22,7 +22,7 @@ def value_and_gradients(graph: Graph, *, training: bool = False, device: str = "
     def weighted(given: Any, others: Feeds, environment: Environment, weights: Mapping[str, Any]) -> Any:
         parameters, feeds = given
         results = run(parameters, {**feeds, **others}, environment)
-        return sum((results.outputs[name] * weight).sum() for name, weight in weights.items()), results
+        return sum(((results.outputs[name] * weight).sum() for name, weight in weights.items()), 0.0), results
 
     options = dict(options_to_run_once(target.platform)) or None
     program = jax.jit(jax.grad(weighted, has_aux=True), compiler_options=options)

@@ -234,7 +234,7 @@ def _initial_state(d: Drawing, shape: Shape) -> Node | None:
 
 
 def _time_step(c: Choices) -> int:
-    return c.one_of((1, 1, c.integer(1, _LONGEST_STEP)))
+    return c.one_of((1, 2, c.integer(1, _LONGEST_STEP)))
 
 
 def _input_axis(d: Drawing) -> DynamicAxis:
