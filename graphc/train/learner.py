@@ -7,7 +7,7 @@ rate takes effect gradually. Everything a schedule can change is a scalar argume
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 Rule = Literal["None", "AdaGrad", "FSAdaGrad", "RmsProp"]
 State = dict[str, Any]
-# told what is stored for the next update before this one reads it
-Settle = Callable[[Any], Any]
 
 _ADAGRAD_FLOOR = 1e-16
 _RMSPROP_FLOOR = 1e-6
@@ -119,19 +117,18 @@ class Learner:
         multiplier: float,
         regularise: float,
         noise: Any | None = None,
-        settle: Settle = lambda x: x,
     ) -> tuple[Any, State]:
         """New value and state of a parameter from the gradient ``g`` of the summed criterion.
 
         ``multiplier`` is the parameter's learning-rate multiplier, ``regularise`` its share of L1 and L2, 0 or 1;
-        ``noise`` is added to the new value, before L1. ``settle`` gives what it is given, perhaps computed by then.
+        ``noise`` is added to the new value, before L1.
         """
         g = self._clipped(xp, g, rates.samples)
         if self.l2 * regularise > 0:
             g = g + (self.l2 * regularise * rates.samples) * w
         rate = rates.learning_rate * multiplier
         rule = {"None": self._plain, "AdaGrad": self._adagrad, "FSAdaGrad": self._fsadagrad, "RmsProp": self._rmsprop}
-        step, state = rule[self.rule](xp, g, state, rate, rates, settle)
+        step, state = rule[self.rule](xp, g, state, rate, rates)
         return self.moved(xp, w - step, rates, multiplier, regularise, noise), state
 
     def moved(self, xp: Any, w: Any, rates: Rates, multiplier: float, regularise: float, noise: Any | None) -> Any:
@@ -152,23 +149,17 @@ class Learner:
         norm = xp.sqrt((g * g).sum())
         return g * xp.where(norm > threshold, threshold / xp.where(norm > 0, norm, 1), 1)
 
-    def _plain(
-        self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates, settle: Settle
-    ) -> tuple[Any, State]:
+    def _plain(self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates) -> tuple[Any, State]:
         m = rates.momentum
         new = ((1 - m) * rate) * g
-        smoothed = settle(m * state["smoothed_gradient"] + new)
+        smoothed = m * state["smoothed_gradient"] + new
         return (m * smoothed + new if self.nesterov else smoothed), {"smoothed_gradient": smoothed}
 
-    def _adagrad(
-        self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates, settle: Settle
-    ) -> tuple[Any, State]:
-        squares = settle(state["squares"] + g * g)
+    def _adagrad(self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates) -> tuple[Any, State]:
+        squares = state["squares"] + g * g
         return self._normalised(rate, 1 / xp.sqrt(squares + _ADAGRAD_FLOOR), g), {"squares": squares}
 
-    def _fsadagrad(
-        self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates, settle: Settle
-    ) -> tuple[Any, State]:
+    def _fsadagrad(self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates) -> tuple[Any, State]:
         v, m = rates.variance_momentum, rates.momentum
         count = v * state["count"] + (1 - v) * rates.samples
         squares = v * state["squares"] + (1 - v) * g * g
@@ -176,20 +167,18 @@ class Learner:
         scale = self.target_average_denominator * xp.sqrt(count) / xp.sqrt(xp.where(there, squares, 1))
         g = xp.where(there, g * xp.minimum(scale, _FSADAGRAD_MOST), g)
         smoothed = m * state["smoothed_gradient"] + (1 - m) * g
-        kept = settle(xp.where(m > 0, smoothed, state["smoothed_gradient"]))
-        step = rate * xp.where(m > 0, kept, g)
+        step = rate * xp.where(m > 0, smoothed, g)
+        kept = xp.where(m > 0, smoothed, state["smoothed_gradient"])
         return step, {"squares": squares, "smoothed_gradient": kept, "count": count}
 
-    def _rmsprop(
-        self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates, settle: Settle
-    ) -> tuple[Any, State]:
+    def _rmsprop(self, xp: Any, g: Any, state: Mapping[str, Any], rate: Any, rates: Rates) -> tuple[Any, State]:
         first = state["updates"] == 0
         gamma = self.rms_gamma
-        squares = settle(xp.where(first, g * g, gamma * state["squares"] + (1 - gamma) * g * g))
+        squares = xp.where(first, g * g, gamma * state["squares"] + (1 - gamma) * g * g)
         sign = xp.sign(g)
         longer = xp.minimum(state["step"] * self.rms_increase, self.rms_most)
         shorter = xp.maximum(state["step"] * self.rms_decrease, self.rms_least)
-        step = settle(xp.where(state["sign"] * sign > 0, longer, shorter))
+        step = xp.where(state["sign"] * sign > 0, longer, shorter)
         change = self._normalised(rate, step / xp.sqrt(squares + _RMSPROP_FLOOR), g)
         return change, {"squares": squares, "sign": sign, "step": step, "updates": state["updates"] + 1}
 

@@ -141,12 +141,6 @@ class TrainingStep:
         return 0.0 if name in self.exempt else 1.0
 
     @cached_property
-    def _settle(self) -> Callable[[Any], Any]:
-        # XLA's CPU backend writes each new value in a pass of its own and would compute it again for the next from
-        # what that pass overwrites, of which it makes a copy first
-        return jax.lax.optimization_barrier if self.device.platform == "cpu" else _itself
-
-    @cached_property
     def parameters(self) -> dict[str, LearnableParameter]:
         return {n.op.name: n.op for n in self.graph.nodes if isinstance(n.op, LearnableParameter)}
 
@@ -443,13 +437,9 @@ class TrainingStep:
                 learner[name] = {key: g.put(state[key], value) for key, value in taken.items()}
                 trained[name] = self.learner.moved(jnp, g.put(w, rows), rates, multiplier, regularise, added)
             else:
-                update = self.learner.update(jnp, w, g, state, rates, multiplier, regularise, added, self._settle)
+                update = self.learner.update(jnp, w, g, state, rates, multiplier, regularise, added)
                 trained[name], learner[name] = update
         return trained, learner
-
-
-def _itself(x: Any) -> Any:
-    return x
 
 
 def _with_room(rates: npt.NDArray[Any]) -> npt.NDArray[Any]:
