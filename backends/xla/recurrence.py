@@ -1,6 +1,6 @@
 """Recurrences as scans over lanes: several sequences stand one behind the other in a lane and start afresh there.
 
-Products with matrices that are the same in every step get their gradient after the loop, as one product over all
+Matrices, scales and biases that are the same in every step get their gradient after the loop, as one product over all
 frames: the backward scan computes the gradient of the state only.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +17,11 @@ from graphc.backend import Environment
 from graphc.backends.xla.activations import fused_sigmoid
 from graphc.backends.xla.arithmetic import widened
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
-from graphc.backends.xla.scans import Gradients, scan
+from graphc.backends.xla.scans import Gradients, Tap, scan
 from graphc.backends.xla.values import Value
 from graphc.ir import Carry, Graph, Lanes, Node, Region, Sequences, Storage
 from graphc.ir.layout import array_shape
+from graphc.ops.elementwise import DiagTimes, ElementTimes, Plus
 from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
 from graphc.ops.products import Times
 from graphc.ops.recurrence import Scan
@@ -92,18 +93,24 @@ class _Loop:
         time, count = lanes.frames.shape
         rows = xs, None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
         start = {carry.name: self._first(carry, count) for carry in self.region.carries}
-        products = _products(self.body, self.region)
-        matrices = {name: self.constants[name] for name in products.values()}
+        tapped = _tapped(self.body, self.region)
+        matrices = {each.name: self.constants[each.name] for each in tapped.values()}
         settings = self.step.environment.settings
         arguments = _Invariant(self.constants, matrices, self.states, self._random(), settings)
         gradients = Gradients(
-            summed=arguments.numbers(_read_otherwise(self.body, products), self.states),
-            matrices=tuple(arguments.number("matrices", name) for name in products.values()),
-            taps=tuple(jax.ShapeDtypeStruct((count, n.type.size), n.type.element.value) for n in products),
+            arguments.numbers(_read_otherwise(self.body, tapped), self.states),
+            tuple(
+                Tap(
+                    arguments.number("matrices", each.name),
+                    jax.ShapeDtypeStruct((count, n.type.size), n.type.element.value),
+                    each.kind,
+                )
+                for n, each in tapped.items()
+            ),
         )
 
         def step(invariant: Any, history: Any, row: Any, taps: Any) -> Any:
-            return self.one(arguments.tree(invariant), history, row, dict(zip(products, taps, strict=True)))
+            return self.one(arguments.tree(invariant), history, row, dict(zip(tapped, taps, strict=True)))
 
         with full_precision():
             found = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
@@ -147,7 +154,8 @@ class _Loop:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
-        inner.products = {node: (matrices[_name(node)], tap) for node, tap in taps.items()}
+        tapped = _tapped(self.body, self.region)
+        inner.tapped = {node: (tapped[node], matrices[tapped[node].name], tap) for node, tap in taps.items()}
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
@@ -178,11 +186,11 @@ class _Loop:
 
 
 class _BodyStep(Step):
-    """The body on one frame. The gradient of the matrix of a product is found by its tap: zeros that are added to the
-    product, whose gradient is that of the product."""
+    """The body on one frame. The gradient of a parameter is found by the tap of what it is applied to: zeros that are
+    added to the result, whose gradient is that of the result."""
 
-    # product → matrix and tap
-    products: Mapping[Node, tuple[Any, Any]]
+    # node → how it applies a parameter, the parameter's value and the tap
+    tapped: Mapping[Node, tuple[_Applied, Any, Any]]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -193,41 +201,68 @@ class _BodyStep(Step):
             x = self.values[node.inputs[0]].dense
             self.values[node] = Value(node.type, fused_sigmoid(node.op, self.context(node), x))
             return
-        if node not in self.products:
+        if node not in self.tapped:
             super().evaluate(node)
             return
-        matrix, tap = self.products[node]
-        vector = self.values[node.inputs[1]].dense
-        self.applied_to[node] = vector.reshape(vector.shape[0], -1)
-        y = self.applied_to[node] @ matrix + tap
-        self.values[node] = Value(node.type, y.reshape(array_shape(node.type, y.shape[0])))
+        applied, parameter, tap = self.tapped[node]
+        vector = self.values[node.inputs[1 - applied.place]].dense
+        vector = vector.reshape(vector.shape[0], -1)
+        match applied.kind:
+            case "matrix":
+                y = vector @ parameter
+            case "scale":
+                y = vector * parameter.reshape(-1)
+            case "bias":
+                y = vector + parameter.reshape(-1)
+        # a bias is applied to nothing that its gradient needs
+        self.applied_to[node] = None if applied.kind == "bias" else vector
+        self.values[node] = Value(node.type, (y + tap).reshape(array_shape(node.type, y.shape[0])))
 
 
-def _products(body: Graph, region: Region) -> dict[Node, str]:
-    """Products of vectors with a matrix that is an operand of the loop → its name."""
-    return {node: _name(node) for node in body.nodes if _is_product(node) and _name(node) in region.constants}
+@dataclass(frozen=True)
+class _Applied:
+    """How a node applies a parameter, an operand of the loop and its own at a place, to one that changes."""
+
+    name: str
+    place: int
+    kind: Literal["matrix", "scale", "bias"]
 
 
-def _is_product(node: Node) -> bool:
-    if not isinstance(node.op, Times) or node.op.output_rank != 1:
-        return False
-    matrix, vector = node.inputs
-    plain = matrix.type.rank == 2 and vector.type.axis is not None and vector.type.storage is Storage.DENSE
-    return plain and isinstance(matrix.op, LearnableParameter) and vector.type.size == matrix.type.dims[1]
+def _tapped(body: Graph, region: Region) -> dict[Node, _Applied]:
+    """The nodes that apply a matrix, a scale or a bias to a vector."""
+    found = {node: _applied(node) for node in body.nodes}
+    return {node: each for node, each in found.items() if each is not None and each.name in region.constants}
 
 
-def _name(product: Node) -> str:
-    matrix = product.inputs[0].op
-    assert isinstance(matrix, LearnableParameter)
-    return matrix.name
+def _applied(node: Node) -> _Applied | None:
+    match node:
+        case Node(Times(output_rank=1), (Node(LearnableParameter(name=name), _) as matrix, vector)):
+            is_plain = matrix.type.rank == 2 and vector.type.size == matrix.type.dims[1]
+            return _Applied(name, 0, "matrix") if is_plain and _changes(vector) else None
+        case Node(ElementTimes() | DiagTimes() | Plus() as op, (x, y)):
+            for place, (parameter, vector) in enumerate(((x, y), (y, x))):
+                if isinstance(parameter.op, LearnableParameter) and _changes(vector) and _are_columns(node, x, y):
+                    return _Applied(parameter.op.name, place, "bias" if isinstance(op, Plus) else "scale")
+    return None
 
 
-def _read_otherwise(body: Graph, products: Mapping[Node, str]) -> set[str]:
-    """Parameters of the body that not only such products read."""
+def _changes(vector: Node) -> bool:
+    return vector.type.axis is not None and vector.type.storage is Storage.DENSE
+
+
+def _are_columns(*nodes: Node) -> bool:
+    """Whether the values are vectors of one size, of whatever rank."""
+    sizes = {node.type.size for node in nodes}
+    return len(sizes) == 1 and all(n.type.rank > 0 and n.type.dims[0] == n.type.size for n in nodes)
+
+
+def _read_otherwise(body: Graph, tapped: Mapping[Node, _Applied]) -> set[str]:
+    """Parameters of the body that not only tapped nodes read."""
     found = set()
     for node in body.nodes:
-        for source in node.inputs:
-            if isinstance(source.op, LearnableParameter) and (node not in products or source is not node.inputs[0]):
+        place = tapped[node].place if node in tapped else None
+        for i, source in enumerate(node.inputs):
+            if isinstance(source.op, LearnableParameter) and i != place:
                 found.add(source.op.name)
     return found
 

@@ -1,16 +1,17 @@
 """A scan whose backward pass has the form of one written by hand, for any step.
 
 JAX differentiates a scan by keeping whatever its rules ask for and by adding up the gradient of a constant in every
-step. Here each value is kept once, what the backward pass does not read is not kept, and the gradient of a matrix is
-one product of all steps after the loop: the backward scan computes the gradient of the state only. No steps are written
-out: that takes longer to compile, and since a step has few fusions it does not run faster (benchmarks/recurrence).
+step. Here each value is kept once, what the backward pass does not read is not kept, and the gradient of a matrix, a
+scale or a bias is one product of all steps after the loop: the backward scan computes the gradient of the state only.
+No steps are written out: that takes longer to compile, and since a step has few fusions it does not run faster
+(benchmarks/recurrence).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,24 +20,44 @@ from jax.extend.core import jaxpr_as_fun
 from graphc.backends.xla.lowering import full_precision
 
 # (invariant, history, row, taps) → (history, outputs, applied). ``invariant`` are arrays that are the same in every
-# step. ``taps`` are zeros, each added to a product; ``applied`` what its matrix was applied to, ``(lanes, inner)``.
+# step. ``taps`` are zeros, each added to the result of one of them; ``applied`` what it was applied to,
+# ``(lanes, inner)``, or for a bias nothing.
 Step = Callable[[Sequence[Any], Any, Any, Sequence[Any]], tuple[Any, Any, Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where an invariant array, by number, is applied to a value of every step: the shape and type of the result.
+
+    ``kind`` says how: the value times a matrix, each element times one of the array (``scale``), or plus it (``bias``).
+    """
+
+    array: int
+    result: jax.ShapeDtypeStruct
+    kind: Literal["matrix", "scale", "bias"] = "matrix"
+
+    def gradient(self, applied: Any, d: Any) -> Any:
+        """That of the array, from what it was applied to and the gradient of the result, ``(time, lanes, …)``."""
+        d = d.reshape(-1, d.shape[-1])
+        if self.kind == "bias":
+            return jnp.ones(len(d), d.dtype) @ d
+        vectors = applied.reshape(-1, applied.shape[-1])
+        # sums of columns are products too: XLA's loops over columns are slow on CPUs
+        return vectors.T @ d if self.kind == "matrix" else jnp.ones(len(d), d.dtype) @ (vectors * d)
 
 
 @dataclass(frozen=True)
 class Gradients:
     """How the gradients of invariant arrays, by number, are found.
 
-    Those in ``summed`` are added up step by step, others have none. ``matrices`` has for each tap the matrix of its
-    product, which nothing else may read; ``taps`` are their shapes and types.
+    Those in ``summed`` are added up step by step, others have none but by their ``taps``, which alone read them.
     """
 
     summed: tuple[int, ...]
-    matrices: tuple[int, ...]
-    taps: tuple[jax.ShapeDtypeStruct, ...]
+    taps: tuple[Tap, ...]
 
     def zeros(self) -> list[Any]:
-        return [jnp.zeros(tap.shape, tap.dtype) for tap in self.taps]
+        return [jnp.zeros(tap.result.shape, tap.result.dtype) for tap in self.taps]
 
 
 def scan(
@@ -86,10 +107,10 @@ def scan(
         of_invariant: list[Any] = [None] * number
         for i, total in zip(gradients.summed, sums, strict=True):
             of_invariant[i] = total
-        for i, vectors, d in zip(gradients.matrices, applied, of_taps, strict=True):
+        for tap, vectors, d in zip(gradients.taps, applied, of_taps, strict=True):
+            i = tap.array
             with full_precision():
-                product = vectors.reshape(-1, vectors.shape[-1]).T @ d.reshape(-1, d.shape[-1])
-            product = product.reshape(invariant[i].shape)
+                product = tap.gradient(vectors, d).reshape(invariant[i].shape)
             of_invariant[i] = product if of_invariant[i] is None else of_invariant[i] + product
         return of_invariant, of_start, _unfloated(rows, of_rows)
 

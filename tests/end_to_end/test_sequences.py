@@ -57,6 +57,23 @@ FRAMES = """
         criterionNodes = (ce) ; outputNodes = (z)
         unused = y
 """
+SELECTED = """
+        h = {selected}
+        z = LinearLayer {{2}} (BS.Sequences.Last (h))
+        ce = CrossEntropyWithSoftmax (y, z)
+        criterionNodes = (ce) ; outputNodes = (z)
+"""
+REPEATED = SELECTED.format(selected="BS.Sequences.Gather (3 * ReduceSum (x .* ConstantTensor (1, 4)), x)")
+JOINED = """
+        tail = BS.Sequences.Gather (1 - BS.Loop.IsFirst (x), x)
+        front = BS.Sequences.Gather (ReduceSum (x .* ConstantTensor (1, 4)), x)
+        joined = {joined}
+        z = LinearLayer {{2}} (BS.Sequences.Last (joined))
+        ce = CrossEntropyWithSoftmax (y, z)
+        criterionNodes = (ce) ; outputNodes = (z)
+"""
+RECONCILED = JOINED.format(joined="ReconcileDynamicAxis (tail, front)")
+SCATTERED = JOINED.format(joined="BS.Sequences.Scatter (ReduceSum (front), tail)")
 LENGTHS = (5, 2, 7, 3, 3, 6, 2, 4)
 
 
@@ -130,9 +147,28 @@ def test_a_criterion_with_frames_counts_its_own(run):
     assert epoch["metrics"]["ce"] == pytest.approx(1.386, abs=0.4)
 
 
+# a memory of which half is forgotten in every step
+FORGETFUL = """
+        h = Tanh (LinearLayer {3} (x) + LinearLayer {3} (Dropout (PastValue (3, h))))
+        z = LinearLayer {2} (BS.Sequences.Last (Dropout (h)))
+        ce = CrossEntropyWithSoftmax (y, z)
+        criterionNodes = (ce) ; outputNodes = (z)
+"""
+
+
+def test_dropout_in_a_loop_with_the_generator_of_cntk(run):
+    """Outside the loop CNTK's masks; inside it graphc's, and both are those of the run before."""
+    given = ("command=Train", "makeMode=false", "Train=[SGD=[maxEpochs=1;dropoutRate=0.5]]", "--rng", "cntk")
+    first, second = (run(FORGETFUL, sequences(), *given).of("epoch", "train")[-1] for _ in range(2))
+    assert first["metrics"]["ce"] == second["metrics"]["ce"] > 0
+
+
 # network, lengths of x, of y, code, what is said of the sequence
 BAD = {
     "two labels a sentence": (CLASSIFIER, (5, 2, 7), 2, "GC0613", "sequence 0 has 2 frames"),
+    "more frames than there are": (REPEATED, (5, 2, 7), 1, "GC0613", "there is no room for"),
+    "axes of different lengths": (RECONCILED, (5, 2, 7), 1, "GC0613", "4 frames on axis"),
+    "frames for other places": (SCATTERED, (5, 2, 7), 1, "GC0613", "joins sequences of different lengths"),
     "empty selection": (FRAMES, (5, 1, 7), 1, "GC0613", "selects no frame in sequence 1"),
 }
 
