@@ -39,6 +39,9 @@ def transpose_times(op: TransposeTimes, c: Context, left: Value, right: Value) -
     a, _ = c.operands
     if a.axis is not None:
         return Value(c.result, op.evaluate(c, left.dense, right.dense))
+    if left.ones is not None and right.type.storage is Storage.DENSE and right.type.size == a.dims[0]:
+        y = _taken(right.dense.reshape(-1, a.dims[0]).T, left.ones).T
+        return Value(c.result, y.reshape(array_shape(c.result, *right.frames)))
     return _product(c, left.array.reshape(-1, a.dims[0]).T, None, right)
 
 
@@ -56,6 +59,8 @@ def _product(c: Context, matrix: Any, x: Any, right: Value) -> Value:
     inner = matrix.shape[0]
     if right.type.storage is not Storage.DENSE and right.type.size == inner:
         y = _gathered(matrix, right)
+    elif right.ones is not None and right.type.dim(1) == inner:
+        y = _taken(matrix, right.ones)
     else:
         x = right.dense if x is None else x
         y = _multiplied(x.reshape(-1, inner), matrix)
@@ -100,6 +105,11 @@ def _gathered(matrix: Any, right: Value) -> Any:
 def _rows(matrix: Any, indices: Any) -> Any:
     # An index outside is no entry; JAX would otherwise count negative ones from the end.
     return matrix.at[indices].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+
+
+def _taken(matrix: Any, ones: Any) -> Any:
+    """The rows that columns with a single 1 choose."""
+    return matrix.at[ones].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
 
 
 def _permutes(right: Value, inner_rank: int, rows: int) -> bool:

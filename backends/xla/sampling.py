@@ -1,4 +1,4 @@
-"""How often classes are sampled: the number of draws is searched in a loop, which compiles in no time."""
+"""Sampled classes, which products look up; how often each is sampled is searched in a loop that compiles in no time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from typing import Any
 
 import jax
 
-from graphc.backends.xla.lowering import lowers
+from graphc.backends.xla.lowering import lowers, lowers_values
+from graphc.backends.xla.values import Value
 from graphc.ir import Context
-from graphc.ops.sampling import RandomSampleInclusionFrequency
+from graphc.ops.sampling import RandomSample, RandomSampleInclusionFrequency
+
+
+@lowers_values(RandomSample)
+def random_sample(op: RandomSample, c: Context, weights: Value) -> Value:
+    return Value(c.result, ones=op.classes(c, weights.array))
 
 
 @lowers(RandomSampleInclusionFrequency)

@@ -45,14 +45,24 @@ class Value:
 
     ``channels_last`` is the same with the author's last axis moved to the end, ``(frames, H, W, C)``: the form in
     which convolution, pooling and spatial normalisation are fast. A chain of them never leaves it.
+
+    A matrix without frames whose columns have a single 1 each may be given by the places of these, ``ones``; a place
+    below 0 is a column of no numbers.
     """
 
-    __slots__ = ("_array", "_kept", "_last", "type")
+    __slots__ = ("_array", "_kept", "_last", "ones", "type")
 
     def __init__(
-        self, type: TensorType, array: Any = None, *, channels_last: Any = None, kept: Kept | None = None
+        self,
+        type: TensorType,
+        array: Any = None,
+        *,
+        channels_last: Any = None,
+        kept: Kept | None = None,
+        ones: Any = None,
     ) -> None:
         self.type = type
+        self.ones = ones
         self._array = array
         self._last = channels_last
         self._kept = kept
@@ -82,6 +92,10 @@ class Value:
         return self._array
 
     def _in_authors_order(self) -> Any:
+        if self.ones is not None:
+            column = self.ones[:, None]
+            found = jnp.where(column < 0, jnp.nan, column == jnp.arange(self.type.size // column.size))
+            return found.astype(self.type.element.value).reshape(array_shape(self.type))
         if self._kept is not None:
             return jnp.transpose(self._kept.array, np.argsort(self._kept.axes).tolist())
         return jnp.moveaxis(self._last, -1, -self.type.rank)
@@ -103,6 +117,8 @@ class Value:
         """The same in another number type; onehot and sparse values stay as they are."""
         if self.type.storage is not Storage.DENSE:
             return self
+        if self.ones is not None:
+            return Value(self.type, self.array.astype(dtype))
         kept = self._kept and Kept(self._kept.array.astype(dtype), self._kept.axes)
         array, last = (x if x is None else x.astype(dtype) for x in (self._array, self._last))
         return Value(self.type, array, channels_last=last, kept=kept)

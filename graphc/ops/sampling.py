@@ -65,13 +65,14 @@ class RandomSample(_Sampling):
         self.check_weights(weights, self.sample_size, repeats=self.allow_duplicates)
 
     def evaluate(self, c: Context, weights: Any) -> Any:
-        xp, weights = c.xp, weights.reshape(-1)
-        classes = c.random.classes(self, weights) if isinstance(c.random, ClassStream) else self._classes(c, weights)
-        column = classes[:, None]
-        return xp.where(column < 0, xp.nan, column == xp.arange(len(weights))).astype(weights.dtype)
+        xp, column = c.xp, self.classes(c, weights)[:, None]
+        return xp.where(column < 0, xp.nan, column == xp.arange(weights.size)).astype(weights.dtype)
 
-    def _classes(self, c: Context, weights: Any) -> Any:
-        xp = c.xp
+    def classes(self, c: Context, weights: Any) -> Any:
+        """Numbers of the classes drawn; -1 for each where the weights do not allow so many."""
+        xp, weights = c.xp, weights.reshape(-1)
+        if isinstance(c.random, ClassStream):
+            return c.random.classes(self, weights)
         drawn = self._repeated(c, weights) if self.allow_duplicates else self._different(c, weights)
         needed = 1 if self.allow_duplicates else self.sample_size
         return xp.where((weights >= 0).all() & ((weights > 0).sum() >= needed), drawn, -1)

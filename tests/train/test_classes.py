@@ -15,8 +15,11 @@ from graphc.backends.reference import PhiloxStream
 from graphc.backends.xla.random import CounterStream
 from graphc.data.mersenne import MT19937_64
 from graphc.ir import ElementType, Graph
+from graphc.ir.layout import array_shape
+from graphc.ops.products import Times, TransposeTimes
 from graphc.ops.sampling import RandomSample, RandomSampleInclusionFrequency
-from graphc.ops.sources import LearnableParameter
+from graphc.ops.shaping import TransposeDimensions
+from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.train import classes
 from graphc.train.node_streams import HostStream, NodeStreams
 
@@ -153,3 +156,37 @@ def test_a_traced_step_draws_them() -> None:
             assert sample is not None and frequencies is not None
             assert np.asarray(found["y"]).argmax(axis=1).tolist() == sample[0].tolist()
             assert np.asarray(found["f"]).reshape(-1).tolist() == frequencies.astype(np.float32).tolist()
+
+
+def of_sample(form: str) -> Graph:
+    """A sample of 4 of 6 classes in what reads it."""
+    element = ElementType.FLOAT64
+    sample = RandomSample("s", 4, True)(LearnableParameter("w", (6,), element=element)())
+    matrix, frames = LearnableParameter("E", (3, 6), element=element)(), InputValue("x", (6,), element=element)()
+    forms = {
+        "columns of a matrix": lambda: Times()(matrix, sample),
+        "elements of frames": lambda: TransposeTimes()(sample, frames),
+        "itself": lambda: sample,
+        "transposed": lambda: Times()(TransposeDimensions(1, 2)(sample), frames),
+        "as a table": lambda: Times(output_rank=1)(sample, LearnableParameter("v", (4, 2), element=element)()),
+    }
+    return Graph({"y": forms[form]()})
+
+
+@pytest.mark.parametrize("usable", [True, False])
+@pytest.mark.parametrize("form", ["columns of a matrix", "elements of frames", "itself", "transposed", "as a table"])
+def test_a_sample_is_looked_up(form: str, usable: bool) -> None:
+    numbers = np.random.default_rng(1)
+    graph = of_sample(form)
+    own = {n.op.name: n.type for n in graph.nodes if isinstance(n.op, LearnableParameter)}
+    parameters = {name: numbers.uniform(1, 2, array_shape(type)) for name, type in own.items()}
+    parameters["w"] = np.array([1.0, 2, 0, 4, 1, 3 if usable else -1])
+    feeds = {"x": numbers.uniform(1, 2, (3, 6))}
+    given = parameters, feeds, Environment()
+    (wanted, expected), (found, gradients) = (
+        load(name).value_and_gradients(graph)(*given, {"y": np.ones(1)}) for name in ("reference", "xla")
+    )
+    np.testing.assert_allclose(found.outputs["y"], wanted.outputs["y"], rtol=1e-12)
+    assert np.isnan(wanted.outputs["y"]).any() != usable
+    for name in {"E", "v", "x"} & expected.keys() if usable else ():
+        np.testing.assert_allclose(gradients[name], expected[name], rtol=1e-9, atol=1e-9)
