@@ -5,8 +5,9 @@
 - tagger: vocabulary 943, embedding 150, LSTM of 300 cells, 129 labels; minibatches of 16 sequences of 32 words.
 - ragged: the same on sequences of 5 to 60 words, packed into lanes, against graphc's own dense step by real words.
 - language: two LSTM layers of 200 cells, vocabulary 10,000, 20 sequences of 35 words.
-- gates: the tagger with the library's LSTM of separate parameters for each gate, as the optimiser makes it and as it
-  stands in the library; small: the same with 64 cells, where the number of operations counts and not their size.
+- gates: the tagger with the library's LSTM of separate parameters for each gate, as the optimiser makes it, as it
+  stands in the library, and so with the gradients that JAX finds for its loop; small: the same with 64 cells, where the
+  number of operations counts and not their size.
 
 The opponents by hand: the cell step by step under `lax.scan` with automatic gradients, and the fastest form known: the
 product of the input outside the loop and the backward pass written by hand (gates kept, only the state's gradient in
@@ -31,6 +32,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
+from graphc.backends.xla import recurrence as loops  # noqa: E402
 from graphc.data.batches import Batches  # noqa: E402
 from graphc.data.columns import SparseColumn, Stream  # noqa: E402
 from graphc.data.minibatches import Minibatch  # noqa: E402
@@ -111,6 +113,25 @@ def of_graphc(work: Workload, *, is_optimised: bool = True) -> Any:
         step.totals(state)
 
     return run
+
+
+def with_automatic_gradients(run: Any) -> Any:
+    """The same steps, in which the gradients of loops are those that JAX finds for `jax.lax.scan`."""
+
+    def plain(step: Any, invariant: Any, start: Any, rows: Any, gradients: Any, *, reverse: bool = False) -> Any:
+        def body(history: Any, row: Any) -> Any:
+            return step(invariant, history, row, gradients.zeros())[:2]
+
+        return jax.lax.scan(body, start, rows, reverse=reverse)[1]
+
+    def run_plainly(count: int) -> None:
+        own, loops.scan = loops.scan, plain  # read where the first call traces its program
+        try:
+            run(count)
+        finally:
+            loops.scan = own
+
+    return run_plainly
 
 
 def _words(rng: np.random.Generator, count: int, size: int) -> SparseColumn:
@@ -223,7 +244,8 @@ def runs_of(name: str) -> dict[str, Any]:
     """The first is the one that others are compared with."""
     if name in ("gates", "small"):
         work = GATES if name == "gates" else SMALL
-        return {"graphc": of_graphc(work), "as written": of_graphc(work, is_optimised=False)}
+        written, plain = (of_graphc(work, is_optimised=False) for _ in range(2))
+        return {"graphc": of_graphc(work), "as written": written, "automatic": with_automatic_gradients(plain)}
     if name == "ragged":
         return {"graphc": of_graphc(RAGGED), "dense": of_graphc(TAGGER)}
     work = {"tagger": TAGGER, "language": LANGUAGE}[name]
