@@ -11,6 +11,7 @@ from graphc.network import explain
 from graphc.network.network import NetworkNode
 from graphc.ops.delays import Delay
 from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis
+from graphc.ops.word_criteria import CosDistanceWithNegativeSamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,5 +188,7 @@ def _sees_one_frame(node: NetworkNode) -> bool:
             return axes[1] is None
         case ReconcileDynamicAxis():
             return axes[0] in (None, axes[1])
+        case CosDistanceWithNegativeSamples():
+            return False
         case op:
             return op.family != "sequences"

@@ -125,6 +125,11 @@ def test_delays_outside_loops_stay_delays(build: Any) -> None:
             "b.PlusArgs[1] looks at many frames (OptimizedRNNStack), of which a recurrence has one",
         ),
         (
+            "b = Tanh (x + CosDistanceWithNegativeSamples (x, PastValue (0, b), 1, 2))",
+            "CosDistanceWithNegativeSamples (x, PastValue (0, b), 1, 2)",
+            "b.z.PlusArgs[1] looks at many frames (CosDistanceWithNegativeSamples), of which a recurrence has one",
+        ),
+        (
             "b = Tanh (x + ReconcileDynamicAxis (f, PastValue (0, b))) ; f = BS.Sequences.First (x)",
             "ReconcileDynamicAxis (f, PastValue (0, b))",
             "b.z.PlusArgs[1] looks at many frames (ReconcileDynamicAxis), of which a recurrence has one",
