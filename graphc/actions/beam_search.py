@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ from graphc.network.network import Network
 # how long a hypothesis may be by default: so many times the input, and some words
 _TIMES_THE_INPUT, _AND_MORE = 2, 10
 
-# which most end within: the input, and a few words
+# how many words more than the input most hypotheses have at most; it changes no result
 _A_FEW = 5
 
 # what was found for each sequence, by its number in the data
@@ -41,13 +40,15 @@ def beam_search(command: BeamSearchCommand, context: RunContext) -> None:
     started = time.perf_counter()
     task = _Task.of(command, context)
     context.warn(command.name, task.data.reader.warnings)
+    # first of all, because labels may be wrong and decoding takes long
+    references = task.references() if task.has_labels else None
     found = task.search().run(context, task.watch)
     files = task.write(found)
     seconds = time.perf_counter() - started
     context.observer.handle(Written(command.name, command.output_path, files, len(found), seconds))
-    if task.has_labels:
+    if references is not None:
         minibatches, of_labels = task.perplexity()
-        criteria = (*task.errors(found), of_labels)
+        criteria = (*_errors(found, references), of_labels)
         seconds = time.perf_counter() - started
         context.observer.handle(FinalResults(command.name, "test", minibatches, criteria, seconds))
 
@@ -115,7 +116,6 @@ class _Task:
     def has_labels(self) -> bool:
         return self.hooks.labels in self.data.columns
 
-    @cached_property
     def references(self) -> list[tuple[int, ...]]:
         """The words of each sequence's labels, without start and end."""
         return [until(words[1:].tolist(), self.end) for words in words_of(self._labels())]
@@ -145,14 +145,6 @@ class _Task:
             message = f"the output {path} cannot be written: {why(error)}"
             raise RunError(Diagnostic("GC0004", message, place)) from error
         return [Path(path)]
-
-    def errors(self, found: _Found) -> Iterator[Criterion]:
-        pairs = [(best[0].words if best else (), self.references[number]) for number, best in found.items()]
-        wrong = sum(words != reference for words, reference in pairs)
-        yield Criterion("sequenceErrors", "ClassificationError", wrong / max(len(pairs), 1), len(pairs))
-        edits = sum(edit_distance(words, reference) for words, reference in pairs)
-        tokens = sum(len(reference) for _, reference in pairs)
-        yield Criterion("tokenErrors", "EditDistanceError", edits / max(tokens, 1), tokens)
 
     def perplexity(self) -> tuple[int, Criterion]:
         """Of the labels by the model as it was trained; with the number of minibatches."""
@@ -199,6 +191,16 @@ class _Task:
         key = self.data.reader.dataset.keys[number]
         for text, each in zip(texts, hypotheses, strict=True):
             yield f"{key} ||| {text} ||| {each.score:.6f}\n"
+
+
+def _errors(found: _Found, references: Sequence[tuple[int, ...]]) -> Iterator[Criterion]:
+    """How far the best hypotheses are from what they should be."""
+    pairs = [(best[0].words if best else (), references[number]) for number, best in found.items()]
+    wrong = sum(words != reference for words, reference in pairs)
+    yield Criterion("sequenceErrors", "ClassificationError", wrong / max(len(pairs), 1), len(pairs))
+    edits = sum(edit_distance(words, reference) for words, reference in pairs)
+    tokens = sum(len(reference) for _, reference in pairs)
+    yield Criterion("tokenErrors", "EditDistanceError", edits / max(tokens, 1), tokens)
 
 
 def _builder(command: BeamSearchCommand, context: RunContext) -> Callable[[NetworkSource], Network]:
