@@ -27,13 +27,15 @@ class Environment:
 
     ``count`` is the number of real frames, those behind are padding; none: all are real. ``frames`` says more of
     dynamic axes, by name: how their frames form sequences; on an axis that is not there every frame is a sequence.
-    ``settings`` are the schedules' scalars (graphc.ir.Context).
+    ``settings`` are the schedules' scalars (graphc.ir.Context). ``carried`` is what recurrences bring along from the
+    minibatch before (`graphc.ops.recurrence.History`), where minibatches have pieces of sequences.
     """
 
     count: Any | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     random: RandomStream | None = None
     frames: Mapping[str, Frames] = field(default_factory=dict)
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,14 @@ class Results:
 
     ``frames`` are the dynamic axes that the step has met, by name. ``touched``: parameter of which the gradient is
     asked for by column → for each product that reads it the indices and values, ``(frames, capacity)``, of its other
-    operand.
+    operand. ``carried``: what the next minibatch is given as `Environment.carried`; no gradient comes through it.
     """
 
     outputs: Mapping[str, Any]
     updates: Mapping[str, Any] = field(default_factory=dict)
     frames: Mapping[str, Frames] = field(default_factory=dict)
     touched: Mapping[str, Any] = field(default_factory=dict)
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
 
 Function = Callable[[Parameters, Feeds, Environment], Results]

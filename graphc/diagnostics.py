@@ -83,6 +83,7 @@ CODES: dict[str, str] = {
     "GC0417": "model that cannot be loaded, cloned or edited like this",
     "GC0418": "operation that computes more exactly than in CNTK",
     "GC0419": "model that has no decoder to search with",
+    "GC0420": "frames that truncated sequences do not have",
     "GC0430": "unknown editing command",
     "GC0431": "model name that is unknown or used twice",
     "GC0432": "wrong arguments of an editing command",

@@ -36,7 +36,8 @@ class ReferenceBackend:
             step = Step(parameters, feeds, environment, training=training, element=self.element)
             values = step.values(part)
             updates = {p.op.name: values[new] for p, new in part.updates if isinstance(p.op, LearnableParameter)}
-            return Results({name: values[node] for name, node in part.roots.items()}, updates, step.axes)
+            outputs = {name: values[node] for name, node in part.roots.items()}
+            return Results(outputs, updates, step.axes, carried=step.carried)
 
         return run
 
@@ -68,6 +69,8 @@ class Step:
     training: bool = False
     element: ElementType | None = None
     _frames: dict[str, Frames] = field(default_factory=dict)
+    # what loops hand on to the next minibatch
+    carried: dict[str, Any] = field(default_factory=dict)
 
     @property
     def axes(self) -> Mapping[str, Frames]:
@@ -104,7 +107,9 @@ class Step:
         context = self.context(node)
         match node.op:
             case Scan() as op:
-                return run_loop(op, self, context, operands)
+                value, after = run_loop(op, self, context, operands)
+                self.carried.update(after)
+                return value
             case Where() | Restack() as op:
                 value, frames = op.select(context, *operands)
                 self._frames.setdefault(op.axis, frames)

@@ -13,8 +13,9 @@ import numpy as np
 
 from graphc.backend import Environment, Feeds, Function, Gradients, Parameters, Results
 from graphc.backends.reference.evaluate import Step
-from graphc.backends.reference.loops import aligned, initial_frame, unrolled
+from graphc.backends.reference.loops import aligned, initial_frame, is_in_piece_before, unrolled
 from graphc.ir import Context, ElementType, Graph, Node
+from graphc.ops.frames import sequences_of
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 
@@ -122,6 +123,7 @@ def _of_loop(step: Step, op: Scan, c: Context, operands: list[Any], g: Any) -> l
     region, body = op.region, op.region.one_step((op.output,))
     sources = {n.op.name: n for n in body.nodes if isinstance(n.op, InputValue | LearnableParameter)}
     found = [np.zeros(x.shape) for x in operands]
+    sequences = sequences_of(c, region.axis, operands[0].shape[0])
     for number, frames in unrolled(op, step, c, operands):
         asked: list[dict[Node, Any]] = [{} for _ in frames]
         for t, frame in reversed([*enumerate(frames)]):
@@ -137,6 +139,8 @@ def _of_loop(step: Step, op: Scan, c: Context, operands: list[Any], g: Any) -> l
                 if t >= carry.time_step:
                     value, before = region.body.roots[carry.value], t - carry.time_step
                     _add(asked[before], value, _narrow(d, frames[before].values[value]))
+                elif is_in_piece_before(sequences, carry, number, t):
+                    continue  # the minibatch before is over
                 elif carry.initial is not None and c.operands[carry.initial].axis is None:
                     found[carry.initial] += sum_to(d, found[carry.initial].shape)
                 elif carry.initial is not None:

@@ -26,8 +26,8 @@ from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.statistics import epoch_updates
 
 # Both belong to graphc.backend, which knows nothing of JAX.
-jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames"], [])
-jax.tree_util.register_dataclass(Results, ["outputs", "updates", "frames", "touched"], [])
+jax.tree_util.register_dataclass(Environment, ["count", "settings", "random", "frames", "carried"], [])
+jax.tree_util.register_dataclass(Results, ["outputs", "updates", "frames", "touched", "carried"], [])
 
 ArrayLowering = Callable[..., Any]
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -134,6 +134,8 @@ class Step:
         self.arithmetic: Arithmetic = arithmetic
         self.axes = _axes(graph, feeds, environment)
         self.values: dict[Node, Value] = {}
+        # what loops hand on to the next minibatch
+        self.carried: dict[str, Any] = {}
         by_column = {name: p for name, p in parameters.items() if isinstance(p, Columns)}
         self.tapped = {node: p.taps[i : i + 1] for p in by_column.values() for i, node in enumerate(p.products)}
 
@@ -143,7 +145,7 @@ class Step:
         updates = {_parameter_name(p): self.values[new].dense for p, new in self.graph.updates}
         by_column = ((name, p) for name, p in self.parameters.items() if isinstance(p, Columns))
         touched = {name: tuple(self.entries(node) for node in p.products) for name, p in by_column}
-        return Results(outputs, updates, self.axes, touched)
+        return Results(outputs, updates, self.axes, touched, self.carried)
 
     def run(self) -> None:
         for node in self.graph.nodes:
@@ -364,7 +366,9 @@ def unbroadcast(gradient: Any, x: Any) -> Any:
 
 
 jax.tree_util.register_dataclass(Frames, ["count", "mask", "sequences"], [])
-jax.tree_util.register_dataclass(Sequences, ["ids", "positions", "starts", "lengths", "count", "lanes"], ["longest"])
+jax.tree_util.register_dataclass(
+    Sequences, ["ids", "positions", "starts", "lengths", "count", "lanes", "begins"], ["longest"]
+)
 jax.tree_util.register_dataclass(Lanes, ["frames", "places"], ["is_regular"])
 
 

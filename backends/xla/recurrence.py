@@ -24,7 +24,7 @@ from graphc.ir.layout import array_shape
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Plus
 from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
 from graphc.ops.products import Times
-from graphc.ops.recurrence import Scan
+from graphc.ops.recurrence import History, Scan, history_of
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.unary import Sigmoid, StableSigmoid
 
@@ -36,7 +36,10 @@ def run_loop(op: Scan, step: Step, node: Node) -> Mapping[Node, Value]:
         n for n in step.graph.nodes if isinstance(n.op, Scan) and (n.op.region, n.inputs) == (op.region, node.inputs)
     ]
     outputs = tuple(dict.fromkeys(n.op.output for n in same if isinstance(n.op, Scan)))
-    found = _Loop.of(op.region, outputs, step, node).run()
+    before = history_of(op.region, step.environment.carried)
+    found, after = _Loop.of(op.region, outputs, step, node, before).run()
+    if before is not None:
+        step.carried.update(after)
     return {n: Value(n.type, found[n.op.output]) for n in same if isinstance(n.op, Scan)}
 
 
@@ -54,9 +57,11 @@ class _Loop:
     # initial states by number of the operand: without dynamic axis, or what each frame finds outside its sequence
     states: Mapping[int, Any]
     outside: Mapping[int, Any]
+    # what the minibatch before hands on to sequences that go on; none where all begin here
+    before: History | None
 
     @staticmethod
-    def of(region: Region, outputs: tuple[str, ...], step: Step, node: Node) -> _Loop:
+    def of(region: Region, outputs: tuple[str, ...], step: Step, node: Node, before: History | None) -> _Loop:
         values = [step.values[source] for source in node.inputs]
         total = values[0].frames[0]
         c = step.context(node)
@@ -85,9 +90,11 @@ class _Loop:
             {name: widened(value.dense) for name, value in zip(region.constants, values[steps:], strict=False)},
             states,
             outside,
+            before,
         )
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> tuple[dict[str, Any], History]:
+        """The results at every frame, and the last of what one step hands to the next."""
         lanes, real = self.lanes, self.sequences.ids < self.sequences.starts.shape[0]
         xs = jax.tree.map(lambda x: _to_lanes(x, lanes, real), (dict(self.frames), dict(self.outside)))
         time, count = lanes.frames.shape
@@ -113,17 +120,19 @@ class _Loop:
             return self.one(arguments.tree(invariant), history, row, dict(zip(tapped, taps, strict=True)))
 
         with full_precision():
-            found = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
-        return {name: _from_lanes(y, lanes, real) for name, y in found.items()}
+            found, last = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
+        return {name: _from_lanes(y, lanes, real) for name, y in found.items()}, last
 
     @property
     def starts_at_once(self) -> bool:
         """Whether every lane holds one sequence from its first step on, so that only there delays look outside."""
-        return self.lanes.is_regular and not self.outside
+        return self.lanes.is_regular and not self.outside and self.before is None
 
     def _positions(self) -> Any:
         """How many frames of its sequence are behind each, in the direction of the loop: ``(time, lanes)``."""
         position = self.sequences.positions
+        if self.sequences.begins is not None:
+            position = position + at(jnp, self.sequences.begins, self.sequences.ids)
         if self.region.backward:
             position = lengths_of_frames(jnp, self.sequences) - 1 - position
         # a gap begins afresh in every step: what would run on there could overflow, and 0 times infinity is a gradient
@@ -135,7 +144,9 @@ class _Loop:
         return self.step.environment.random if draws else None
 
     def _first(self, carry: Carry, lanes: int) -> tuple[Any, ...]:
-        """What a delay gives in the first steps. Where borders are told step by step it is only finite."""
+        """What a delay gives in the first steps. Where borders are told step by step it is only finite there."""
+        if self.before is not None:
+            return self.before[carry.name]
         type = self._type(carry.name)
         shape = array_shape(type, lanes)
         initial = carry.default if self.starts_at_once else 0.0

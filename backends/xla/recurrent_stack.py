@@ -29,4 +29,4 @@ def _direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: A
     result = jax.ShapeDtypeStruct(gates.shape[1:], gates.dtype)
     gradients = Gradients((), (Tap(0, result), Tap(1, result, "bias")))
     invariant = [part.recurrent.T, part.recurrent_bias]
-    return scan(step, invariant, start(jnp, op, gates), (gates, inside), gradients, reverse=backward)
+    return scan(step, invariant, start(jnp, op, gates), (gates, inside), gradients, reverse=backward)[0]

@@ -69,7 +69,10 @@ def scan(
     *,
     reverse: bool = False,
 ) -> Any:
-    """The outputs of every step, stacked, for each row of ``rows``; gradients of the three arguments as described."""
+    """The outputs of every step, stacked, for each row of ``rows``, and the history behind the last one.
+
+    Gradients of the three arguments are as described; through that history none comes.
+    """
     number = len(invariant)
 
     @jax.custom_vjp
@@ -77,7 +80,8 @@ def scan(
         def body(history: Any, row: Any) -> tuple[Any, Any]:
             return step(invariant, history, row, gradients.zeros())[:2]
 
-        return jax.lax.scan(body, start, rows, reverse=reverse)[1]
+        history, outputs = jax.lax.scan(body, start, rows, reverse=reverse)
+        return outputs, history
 
     def forward(invariant: Sequence[Any], start: Any, rows: Any) -> tuple[Any, Any]:
         plan = _Plan.of(step, gradients, invariant, start, rows)
@@ -86,10 +90,11 @@ def scan(
             (history, outputs), applied, kept = plan.step(invariant, history, row)
             return history, (outputs, applied, kept)
 
-        _, (outputs, applied, kept) = jax.lax.scan(body, start, rows, reverse=reverse)
-        return outputs, (_Static(plan), invariant, start, rows, applied, kept)
+        history, (outputs, applied, kept) = jax.lax.scan(body, start, rows, reverse=reverse)
+        return (outputs, history), (_Static(plan), invariant, start, rows, applied, kept)
 
-    def backward(saved: Any, g: Any) -> Any:
+    def backward(saved: Any, of_results: Any) -> Any:
+        g, _ = of_results
         static, invariant, start, rows, applied, kept = saved
         plan: _Plan = static.value
         sums = [jnp.zeros_like(invariant[i]) for i in gradients.summed]

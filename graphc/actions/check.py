@@ -35,6 +35,7 @@ from graphc.network.network import Network
 from graphc.network.recurrence import faults
 from graphc.network.saved import loaded_network, read_model_text
 from graphc.network.session import Session
+from graphc.network.truncation import require_pieces
 from graphc.syntax.configuration import ConfigurationRecord
 from graphc.syntax.configuration_text import strip_comments
 
@@ -315,6 +316,8 @@ def match_streams_of(network: Network, roots: Sequence[str], command: RunnableCo
     """Hold the readers of a command against the inputs below the roots; raises `DiagnosticError`."""
     wanted = wanted_inputs(inputs_below(network, roots))
     found = Diagnostics()
+    if any(reader.truncated for reader in readers_of(command)):
+        found.keep(lambda: require_pieces([network[name] for name in roots]))
     for reader in readers_of(command):
         if reader.is_supported:
             found.keep(lambda reader=reader: match_streams(reader, wanted))

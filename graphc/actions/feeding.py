@@ -14,10 +14,12 @@ from graphc.actions.context import RunContext
 from graphc.actions.data_check import check_numbers
 from graphc.actions.networks import inputs_below, wanted_inputs
 from graphc.config.reader import ReaderSettings
+from graphc.config.schedule import rows_of
 from graphc.data.batches import Batches, Shape
 from graphc.data.columns import Column, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch, minibatches_of
 from graphc.data.reader import Reader, open_reader
+from graphc.data.rows import RowBatches
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, placing
 from graphc.ir import DynamicAxis, Graph, Storage
 from graphc.network.network import Network
@@ -45,20 +47,35 @@ class Data:
     _shapes: dict[tuple[int, int], tuple[Shape, ...]] = field(default_factory=dict)
 
     @property
+    def is_truncated(self) -> bool:
+        """Whether minibatches have pieces of sequences."""
+        return self.reader.truncation_length > 0
+
+    @property
     def stored_sparsely(self) -> frozenset[str]:
-        """Inputs whose stream has ``format = "sparse"``."""
+        """Inputs whose stream has ``format = "sparse"``; in CNTK cut sequences are dense."""
+        if self.is_truncated:
+            return frozenset()
         return frozenset(name for name, column in self.columns.items() if isinstance(column, SparseColumn))
 
     def plan(
         self, graph: Graph, epoch: int, minibatch_size: int, epoch_size: int = 0
     ) -> tuple[Minibatches, list[Minibatch]]:
         """The minibatches of an epoch (from 0) for a graph, as samples for the device and as sequences for the log."""
+        if self.is_truncated:
+            return self._rows(epoch, minibatch_size, epoch_size)
         found = list(self.reader.minibatches(epoch, minibatch_size, epoch_size))
         if needs_sequences(graph):
             return self._planned(graph, found, self._best_shapes(minibatch_size, epoch_size)), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         lengths = [m.lengths for m in found]
         return replace(taken, columns=np.array([m.columns for m in found], np.int64), lengths=lengths), found
+
+    def _rows(self, epoch: int, minibatch_size: int, epoch_size: int) -> tuple[Minibatches, list[Minibatch]]:
+        found = list(self.reader.row_minibatches(epoch, minibatch_size, epoch_size))
+        length = self.reader.truncation_length
+        batches = RowBatches(found, self.axes, rows_of(minibatch_size, length), length)
+        return Minibatches.of_sequences(batches), [*found]
 
     def plan_some(
         self, graph: Graph, sequences: Sequence[int], minibatch_size: int

@@ -58,13 +58,15 @@ class Pass:
 
     def _computed(self, statistics: Sequence[NetworkNode], values: Values) -> Values:
         names = sources_of(statistics)
-        graph = optimise(to_graph(self.network, names, storages=self.data.storages, updates=False))
+        data = self.data
+        built = to_graph(self.network, names, storages=data.storages, updates=False, truncated=data.is_truncated)
+        graph = optimise(built)
         with placing(self.context.device_place):
             step = EvaluationStep(graph, names, device=self.context.device, seed=self.context.seed)
         parameters = step.place(completed(values, step.graph))
-        columns = to_device(step.graph, self.data.columns, step.device)
+        columns = to_device(step.graph, data.columns, step.device)
         # the first epoch of the reader, in its order
-        minibatches, _ = self.data.plan(step.graph, 0, self.minibatch_size, self.epoch_size)
+        minibatches, _ = data.plan(step.graph, 0, self.minibatch_size, self.epoch_size)
         running = {name: RunningStatistics() for name in names}
         for outputs in step.outputs(parameters, columns, step.table(minibatches)):
             for name, value in outputs.values.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,9 @@ class TrainingTraces:
         taps = {w.node.name: w.trace.name for w in tracer.watched if w.has_gradient and w.trace is not None}
         # with gradients the criterion too, for it knows every input that they need
         names = [*(w.node.name for w in tracer.watched), *([criterion] if taps else [])]
-        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
-        tapped = graph
-        if taps:
-            built = to_graph(network, [criterion], storages=data.storages, updates=False, taps=[*taps.values()])
-            tapped = optimise(built)
+        lower = partial(to_graph, network, storages=data.storages, updates=False, truncated=data.is_truncated)
+        graph = optimise(lower(names))
+        tapped = optimise(lower([criterion], taps=[*taps.values()])) if taps else graph
         zeros = {tap_name(trace): np.zeros(()) for trace in taps.values()}
         known = {**completed({**values, **zeros}, graph), **completed({**values, **zeros}, tapped)}
         own = {name: value for name, value in known.items() if name not in zeros}
@@ -61,11 +60,13 @@ class TrainingTraces:
 
     def run(self, state: TrainingState, epoch: Epoch, first: int, count: int) -> TrainingState:
         """As `TrainingStep.run`, which takes no notice of the columns that only traces need."""
-        at = 0
-        for ahead in self.tracer.due(count):
+        at, due = 0, self.tracer.due(count)
+        # what rows hand on needs the others too
+        for ahead in range(count) if epoch.minibatches.rows else due:
             state = self.step.run(state, self.columns, epoch, first + at, ahead - at)
             values, gradients = self.traced.run(state, self.columns, epoch, first + ahead)
-            self.tracer.tell(ahead, values, gradients, _lengths(epoch.minibatches, first + ahead))
+            if ahead in due:
+                self.tracer.tell(ahead, values, gradients, _lengths(epoch.minibatches, first + ahead))
             at = ahead
         self.tracer.minibatches += count
         return self.step.run(state, self.columns, epoch, first + at, count - at)
@@ -83,7 +84,7 @@ class EvaluationTraces:
     @staticmethod
     def of(tracer: Tracer, network: Network, data: Data, context: RunContext) -> EvaluationTraces:
         names = [w.node.name for w in tracer.watched]
-        graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
+        graph = optimise(to_graph(network, names, storages=data.storages, updates=False, truncated=data.is_truncated))
         with placing(context.device_place):
             step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
         return EvaluationTraces(tracer, step, data, {})
@@ -95,8 +96,8 @@ class EvaluationTraces:
     def run(self, columns: DeviceColumns, table: EvaluationTable, rows: range) -> None:
         """Print what is due in the minibatches, which come next."""
         due = self.tracer.due(len(rows))
-        # what accumulates needs the others too
-        wanted = range(len(rows)) if epoch_start(self.step.graph) else due
+        # what accumulates, and what rows hand on, needs the others too
+        wanted = range(len(rows)) if epoch_start(self.step.graph) or table.minibatches.rows else due
         columns = _with_inputs(columns, self.step.graph, self.data, self.step.device) if due else columns
         for ahead in wanted:
             row = rows[ahead]

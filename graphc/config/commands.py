@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from graphc.config.learner import SGDSettings, read_sgd
-from graphc.config.reader import ReaderSettings, read_reader, unshuffled
+from graphc.config.reader import (
+    ReaderSettings,
+    read_reader,
+    read_reader_to_write,
+    unshuffled,
+    warn_of_whole_sequences,
+)
 from graphc.config.reading import read_section
 from graphc.config.schedule import Schedule
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, Label, Severity, SourceText, Span, suggest
@@ -263,9 +269,30 @@ def read_train_command(record: ConfigurationRecord) -> TrainCommand:
     validation = record.record("cvReader", None)
     cv_reader = None if validation is None else found.keep(lambda: read_reader(validation))
     model_path = found.keep(lambda: _model_to_write(record))
+    if reader and sgd:
+        found.keep(lambda: _check_truncation(record, reader))
     found.raise_errors()
+    assert reader and sgd
+    sgd = replace(sgd, row_length=reader.truncation_length if reader.truncated else 0)
+    if sgd.truncated and not reader.truncated and reader.is_supported and "truncated" in sgd.spans:
+        warn_of_whole_sequences(record, sgd.spans["truncated"])
     more = {"name": _name(record), "model_path": model_path, "network": network, "span": record.span}
     return TrainCommand(**reading.arguments(TrainCommand, **more, reader=reader, cv_reader=cv_reader, sgd=sgd))
+
+
+def _check_truncation(record: ConfigurationRecord, reader: ReaderSettings) -> None:
+    """As in CNTK, a reader may not set ``truncated`` where the learner does not see it."""
+    section, sgd = record.record("reader"), record.record("SGD")
+    if not section.has_own("truncated") or sgd.has("truncated"):
+        return
+    message = "truncated is set in the reader only, so SGD does not know of it"
+    labels = (Label("SGD reads truncated here and further out", sgd.span),)
+    hint = f"move it out of the reader, into {_name(record)} or to the top level"
+    found = Diagnostic("GC0504", message, section.key_span("truncated"), labels, hint)
+    if reader.is_supported:
+        raise DiagnosticError(found)
+    # a run stops at such a reader anyway
+    record.context.diagnostics.add(replace(found, severity=Severity.WARNING))
 
 
 def read_test_command(record: ConfigurationRecord) -> TestCommand:
@@ -289,7 +316,7 @@ def read_write_command(record: ConfigurationRecord) -> WriteCommand:
     found = Diagnostics()
     network = found.keep(lambda: read_network_source(record))
     section = record.record("reader", None)
-    reader = None if section is None else found.keep(lambda: unshuffled(read_reader(section)))
+    reader = None if section is None else found.keep(lambda: read_reader_to_write(section))
     output_format = found.keep(lambda: read_output_format(record.record("format", None), record))
     found.keep(lambda: _check_output(record))
     found.raise_errors()
@@ -301,7 +328,7 @@ def read_beam_search_command(record: ConfigurationRecord) -> BeamSearchCommand:
     found = Diagnostics()
     reading = found.keep(lambda: read_section(record, "beamSearch"))
     section = record.record("reader", None)
-    reader = None if section is None else found.keep(lambda: unshuffled(read_reader(section)))
+    reader = None if section is None else found.keep(lambda: read_reader_to_write(section))
     network = found.keep(lambda: _saved_network(record))
     found.raise_errors()
     assert reading and network

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.config.reading import read_section
-from graphc.config.schedule import Schedule, single
+from graphc.config.schedule import Schedule, rows_of, single
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Span, suggest
 from graphc.syntax.configuration import ConfigurationRecord
 
@@ -18,7 +18,10 @@ _MOMENTA = ("momentumPerMB", "momentumAsTimeConstant", "momentumPerSample")
 
 @dataclass(frozen=True)
 class SGDSettings:
-    """Settings of plain SGD and its relatives. Epochs count from 0; rates apply to sums of per-sample gradients."""
+    """Settings of plain SGD and its relatives. Epochs count from 0; rates apply to sums of per-sample gradients.
+
+    ``row_length`` is the frames of a row of truncated sequences, 0 where the reader gives whole ones.
+    """
 
     max_epochs: int
     epoch_size: int
@@ -52,6 +55,7 @@ class SGDSettings:
     use_all_data_for_pre_computed_node: bool
     train_criterion_node_name: str
     eval_criterion_node_name: str
+    truncated: bool
     trace_level: int
     num_mbs_to_show_result: int
     first_mbs_to_show_result: int
@@ -59,13 +63,14 @@ class SGDSettings:
     trace_node_names_category: tuple[str, ...]
     trace_node_names_sparse: tuple[str, ...]
     spans: Mapping[str, Span]
+    row_length: int = 0
 
     def learning_rate(self, epoch: int) -> float:
         """Rate per sample, factor of the summed gradient: as given, or a minibatch's rate over its configured size."""
         if self.learning_rates_per_sample is not None:
             return self.learning_rates_per_sample.value(epoch)
         assert self.learning_rates_per_mb is not None
-        return single(self.learning_rates_per_mb.value(epoch) / self.minibatch_size.value(epoch))
+        return single(self.learning_rates_per_mb.value(epoch) / self._size_of_rates(epoch))
 
     def momentum(self, epoch: int) -> float:
         """Momentum per sample, a factor m such that an update over N samples decays the smoothed gradient by m^N."""
@@ -76,7 +81,14 @@ class SGDSettings:
             # CNTK keeps it as a float, which its log shows: 2500 becomes 2499.8
             return single(math.exp(-1 / constant)) if constant > 0 else 0.0
         momentum = self.momentum_per_mb.value(epoch) if self.momentum_per_mb else single(0.9)
-        return momentum ** (1 / self.minibatch_size.value(epoch))
+        return momentum ** (1 / self._size_of_rates(epoch))
+
+    def _size_of_rates(self, epoch: int) -> int:
+        """What a value for a whole minibatch is divided by. (For truncated sequences CNTK takes the configured size
+        to be that of one row.)"""
+        size = self.minibatch_size.value(epoch)
+        is_of_a_row = self.truncated and self.row_length > 0 and size > 1
+        return size * rows_of(size, self.row_length) if is_of_a_row else size
 
     def momentum_time_constant(self, epoch: int) -> float:
         """The momentum as the number of samples in which it decays to 1/e: what the log calls by that name."""

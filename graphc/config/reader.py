@@ -32,7 +32,11 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """Settings of the text reader; another reader has nothing but its type, and `require_supported` says so."""
+    """Settings of the text reader; another reader has nothing but its type, and `require_supported` says so.
+
+    Where it is ``truncated``, minibatches are rows of ``truncation_length`` frames, in which sequences go on from one
+    minibatch to the next.
+    """
 
     reader_type: str
     file: str
@@ -47,6 +51,8 @@ class ReaderSettings:
     chunk_size_in_bytes: int
     keep_data_in_memory: bool
     frame_mode: bool
+    truncated: bool
+    truncation_length: int
     cache_index: bool
     precision: str
     span: Span
@@ -66,7 +72,19 @@ class ReaderSettings:
 
 
 def read_reader(record: ConfigurationRecord) -> ReaderSettings:
-    """The settings of a ``reader`` or ``cvReader`` section."""
+    """The settings of a ``reader`` or ``cvReader`` section that is trained or tested on."""
+    settings = _read(record)
+    if settings.truncated:
+        _check_truncation(settings)
+    return settings
+
+
+def read_reader_to_write(record: ConfigurationRecord) -> ReaderSettings:
+    """The settings of a ``reader`` section for ``write``, which takes sequences in their order and whole."""
+    return replace(_read(record), randomize=False, truncated=False)
+
+
+def _read(record: ConfigurationRecord) -> ReaderSettings:
     kind = record.get("readerType")
     several = record.get("deserializers") if kind is None else None
     if several is not None:
@@ -76,7 +94,33 @@ def read_reader(record: ConfigurationRecord) -> ReaderSettings:
         return _other_reader(record, "deserializers", several.written) if only is None else _text_reader(only)
     if kind is not None and kind.string().lower() != TEXT_READER.lower():
         return _other_reader(record, kind.string(), kind.span)
-    return _text_reader(record)
+    settings = _text_reader(record)
+    if settings.truncated and record.has_own("truncated"):
+        warn_of_whole_sequences(record, settings.spans["truncated"])
+    return replace(settings, truncated=False)
+
+
+def warn_of_whole_sequences(record: ConfigurationRecord, place: Span) -> None:
+    """By itself the text reader knows nothing of truncation, in CNTK too."""
+    message = "truncated has no effect: this reader gives whole sequences, as CNTK's does"
+    hint = f'put file and input into deserializers = ({{ type = "{TEXT_DESERIALIZER}" … }}) and set truncationLength'
+    warning = Diagnostic("GC0527", message, place, hint=hint, severity=Severity.WARNING)
+    record.context.diagnostics.add(warning)
+
+
+def _check_truncation(settings: ReaderSettings) -> None:
+    spans = settings.spans
+    place = spans.get("truncated", settings.span)
+    if settings.frame_mode:
+        labels = (Label("frameMode is set", spans.get("frameMode")),)
+        message = "truncated and frameMode exclude each other: single frames cannot be cut"
+        raise DiagnosticError(Diagnostic("GC0504", message, place, labels, "keep one of them"))
+    if settings.truncation_length == 0:
+        hint = "set truncationLength to the frames of a piece, such as 20"
+        if "truncationLength" in spans:
+            message = "truncationLength is 0, it must be 1 or more"
+            raise DiagnosticError(Diagnostic("GC0503", message, spans["truncationLength"], hint=hint))
+        raise DiagnosticError(Diagnostic("GC0501", "truncated needs truncationLength", place, hint=hint))
 
 
 def _text_reader(record: ConfigurationRecord) -> ReaderSettings:

@@ -37,3 +37,8 @@ def single(value: float) -> float:
         return struct.unpack("f", struct.pack("f", value))[0]
     except OverflowError:
         return math.copysign(math.inf, value)
+
+
+def rows_of(minibatch_size: int, truncation_length: int) -> int:
+    """How many rows of so many frames a minibatch of truncated sequences has: as many as fit, and at least one."""
+    return max(minibatch_size // truncation_length, 1)

@@ -75,7 +75,7 @@ class Batches:
         frames: dict[str, Frames] = {}
         for (axis, stream), room, regular in zip(self.axes.items(), self.shape(number), self._is_regular, strict=True):
             lengths = stream.lengths[sequences]
-            samples[axis] = _samples(stream.sequence_offsets[sequences], lengths, room.frames)
+            samples[axis] = samples_of(stream.sequence_offsets[sequences], lengths, room.frames)
             frames[axis] = layout(lengths, room, may_be_regular=regular)
         return Batch(samples, frames)
 
@@ -150,7 +150,7 @@ def _costs(sizes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     return (sizes[..., 0] + sizes[..., 2] * sizes[..., 3]).sum(-1)
 
 
-def _samples(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer], room: int) -> npt.NDArray[np.int32]:
+def samples_of(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer], room: int) -> npt.NDArray[np.int32]:
     """Numbers of the samples of sequences, then of the first one again as padding."""
     found = np.full(room, starts[0], np.int32)
     ends = np.cumsum(lengths)

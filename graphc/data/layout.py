@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,31 @@ def layout(lengths: Ints, room: Room | None = None, *, may_be_regular: bool = Tr
     """
     lengths = np.asarray(lengths, np.int32)
     room = room or Room.for_lengths(lengths)
+    lanes = _lanes(lengths, room, may_be_regular and _is_regular(lengths, room))
+    return _frames(_sequences(lengths, room, lanes), int(lengths.sum()), room)
+
+
+def layout_rows(lengths: Ints, rows: Ints, begins: Ints, room: Room) -> Frames:
+    """The axis of pieces of sequences, which stand one behind the other in rows of ``room.time`` frames.
+
+    ``rows`` is the row of each piece, which is its lane; ``begins`` are the frames of its sequence that are gone.
+    """
+    lengths, rows = np.asarray(lengths, np.int32), np.asarray(rows, np.int32)
+    count = int(lengths.sum())
+    # rows come in their order, so what stands before a frame and not in its row are the rows above
+    of_frames = np.repeat(rows, lengths)
+    above = np.cumsum(np.bincount(rows, lengths, room.lanes)).astype(np.int32)
+    times = np.arange(count, dtype=np.int32) - np.concatenate([[0], above[:-1]]).astype(np.int32)[of_frames]
+    frames, places = np.zeros((room.time, room.lanes), np.int32), np.zeros(room.frames, np.int32)
+    frames[times, of_frames] = np.arange(count)
+    places[:count] = times * room.lanes + of_frames
+    gone = np.zeros(room.sequences, np.int32)
+    gone[: len(begins)] = begins
+    sequences = _sequences(lengths, room, Lanes(frames, places))
+    return _frames(replace(sequences, begins=gone), count, room)
+
+
+def _sequences(lengths: Ints, room: Room, lanes: Lanes) -> Sequences:
     count, total = int(lengths.sum()), len(lengths)
     starts = np.cumsum(lengths, dtype=np.int32) - lengths
     ids = np.full(room.frames, room.sequences, np.int32)
@@ -60,9 +85,11 @@ def layout(lengths: Ints, room: Room | None = None, *, may_be_regular: bool = Tr
     positions[:count] = np.arange(count, dtype=np.int32) - np.repeat(starts, lengths)
     first, size = np.zeros((2, room.sequences), np.int32)
     first[:total], size[:total] = starts, lengths
-    lanes = _lanes(lengths, starts, room, may_be_regular and _is_regular(lengths, room))
-    sequences = Sequences(ids, positions, first, size, np.int32(total), room.time, lanes)
-    if lanes.is_regular:
+    return Sequences(ids, positions, first, size, np.int32(total), room.time, lanes)
+
+
+def _frames(sequences: Sequences, count: int, room: Room) -> Frames:
+    if sequences.lanes is not None and sequences.lanes.is_regular:
         return Frames(np.int32(count), None, sequences)
     return Frames(np.int32(count), (np.arange(room.frames) < count).astype(np.float32), sequences)
 
@@ -72,7 +99,8 @@ def _is_regular(lengths: Ints, room: Room) -> bool:
     return fills and bool((lengths == room.time).all())
 
 
-def _lanes(lengths: Ints, starts: Ints, room: Room, is_regular: bool) -> Lanes:
+def _lanes(lengths: Ints, room: Room, is_regular: bool) -> Lanes:
+    starts = np.cumsum(lengths, dtype=np.int32) - lengths
     frames = np.zeros((room.time, room.lanes), np.int32)
     places = np.zeros(room.frames, np.int32)
     for lane, members in enumerate(pack(lengths, room.time)):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from graphc.config.reader import ReaderSettings, StreamSettings
+from graphc.config.schedule import rows_of
 from graphc.data.cache import read_cached
 from graphc.data.columns import Dataset, Ints, Stream
 from graphc.data.minibatches import Minibatch, Timeline
 from graphc.data.randomize import BlockRandomizer, NoRandomizer, Randomizer
+from graphc.data.rows import RowMinibatch, row_minibatches
 from graphc.data.streams import WantedInput, match_streams
 from graphc.data.text_format import TextOptions
 from graphc.data.text_rows import TextInput
@@ -24,11 +27,15 @@ _DEFAULT_WINDOW = 4 << 30  # bytes on disk that shuffling mixes
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """Data by network input, and the order to take it in."""
+    """Data by network input, and the order to take it in.
+
+    With a ``truncation_length`` minibatches are rows of pieces of sequences (graphc.data.rows).
+    """
 
     dataset: Dataset
     streams: Mapping[str, Stream]
     timeline: Timeline
+    truncation_length: int = 0
 
     @property
     def samples(self) -> int:
@@ -46,7 +53,16 @@ class Reader:
 
     def minibatches(self, epoch: int, minibatch_size: int, epoch_size: int = 0, first: int = 0) -> Iterator[Minibatch]:
         """The minibatches of an epoch (both counted from 0) from number ``first`` on."""
-        return self.timeline.minibatches(epoch, minibatch_size, epoch_size, first)
+        if self.truncation_length == 0:
+            return self.timeline.minibatches(epoch, minibatch_size, epoch_size, first)
+        return islice(self.row_minibatches(epoch, minibatch_size, epoch_size), first, None)
+
+    def row_minibatches(self, epoch: int, minibatch_size: int, epoch_size: int = 0) -> Iterator[RowMinibatch]:
+        """The minibatches of an epoch of truncated sequences: one after the other, from one sweep to the next too."""
+        segments = [segment.sequences for segment in self.timeline.segments(epoch, minibatch_size, epoch_size)]
+        sequences = np.concatenate(segments) if segments else np.zeros(0, np.int64)
+        rows = rows_of(minibatch_size, self.truncation_length)
+        return row_minibatches(sequences, self.timeline.lengths[sequences], rows, self.truncation_length)
 
 
 def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput], *, seed: int = 0) -> Reader:
@@ -65,7 +81,9 @@ def open_reader(settings: ReaderSettings, wanted: Sequence[WantedInput], *, seed
         _require_frames(dataset, settings)
     streams = {name: dataset.streams[stream.name] for name, stream in matched.items()}
     timeline = Timeline(_randomizer(dataset, settings, seed), dataset.lengths, _distinct_lengths(streams))
-    return Reader(dataset, streams, timeline)
+    if settings.truncated:
+        _require_equal_lengths(dataset, settings)
+    return Reader(dataset, streams, timeline, settings.truncation_length if settings.truncated else 0)
 
 
 def _existing(settings: ReaderSettings) -> Path:
@@ -98,6 +116,19 @@ def _require_frames(dataset: Dataset, settings: ReaderSettings) -> None:
             message = f"sequence {dataset.keys[number]} of '{settings.file}' has {found}, but frameMode takes one each"
             span = settings.spans.get("frameMode", settings.span)
             raise DiagnosticError(Diagnostic("GC0611", message, span, hint="set frameMode = false"))
+
+
+def _require_equal_lengths(dataset: Dataset, settings: ReaderSettings) -> None:
+    """Every stream is cut at the same frames, also one that the network does not read."""
+    (first, one), *others = dataset.streams.items()
+    for name, other in others:
+        differs = np.flatnonzero(one.lengths != other.lengths)
+        if len(differs):
+            number = int(differs[0])
+            found = f"{one.lengths[number]} samples of '{first}' and {other.lengths[number]} of '{name}'"
+            message = f"sequence {dataset.keys[number]} of '{settings.file}' has {found}, so it cannot be truncated"
+            span = settings.spans.get("truncated", settings.span)
+            raise DiagnosticError(Diagnostic("GC0612", message, span, hint="set truncated = false"))
 
 
 def _randomizer(dataset: Dataset, settings: ReaderSettings, seed: int) -> Randomizer:

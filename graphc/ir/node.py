@@ -56,7 +56,9 @@ class Sequences:
     ``ids`` and ``positions``, ``(frames,)``, are the sequence of each frame and its place there, from 0; padding frames
     have the number of sequence slots as id, and position 0. ``starts`` and ``lengths``, ``(sequences,)``, are the first
     frame of each sequence and how many there are, 0 in slots that are not used. ``count`` sequences are real.
-    ``longest`` is a bound of the lengths that the host knows.
+    ``longest`` is a bound of the lengths that the host knows. Where minibatches have pieces of sequences, all of the
+    above is said of pieces, a lane is a row of them, and ``begins``, ``(sequences,)``, are the frames of each piece's
+    sequence that earlier minibatches had in that row; none: sequences are whole.
     """
 
     ids: Any
@@ -66,6 +68,7 @@ class Sequences:
     count: Any
     longest: int
     lanes: Lanes | None = None
+    begins: Any | None = None
 
 
 @dataclass(frozen=True)

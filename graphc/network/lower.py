@@ -9,6 +9,7 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from graphc.ir import Carry, Graph, Node, Op, Region, Storage, TensorType
 from graphc.network.network import Network, NetworkNode
 from graphc.network.recurrence import Loop, components, is_loop, loop_of
+from graphc.network.truncation import require_pieces
 from graphc.ops.delays import Delay
 from graphc.ops.elementwise import Plus
 from graphc.ops.legacy_reshape import LegacyReshape
@@ -24,18 +25,23 @@ def to_graph(
     storages: Mapping[str, Storage] | None = None,
     updates: bool = True,
     taps: Collection[str] = (),
+    truncated: bool = False,
 ) -> Graph:
     """Graph of an inferred network; without ``roots``, of its criteria, evaluations and outputs.
 
     ``storages`` says how the reader delivers inputs that are not dense. With ``updates`` the graph also computes the
     new values of state; what an epoch accumulates it always does. To the values of ``taps``, names of nodes, something
-    is added (`tap_name`), the gradient of which is that of the value. Raises `DiagnosticError`.
+    is added (`tap_name`), the gradient of which is that of the value. ``truncated``: minibatches will have pieces of
+    sequences. Then every delay is a loop, because loops are what carries values from one to the next. Raises
+    `DiagnosticError`.
     """
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
+    if truncated:
+        require_pieces(chosen)
     lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()}, taps)
     order: list[NetworkNode] = []
     for component in components(chosen):
-        if is_loop(component):
+        if is_loop(component) or (truncated and component[0].is_delay):
             loop = loop_of(component)
             lowering.add_loop(loop)
             order.extend(loop.nodes)
@@ -89,7 +95,8 @@ class _Lowering:
     def add_loop(self, loop: Loop) -> None:
         """Every node of a recurrence, as a result of the loop over its frames."""
         members = set(loop.nodes)
-        outer = dict.fromkeys(s for n in loop.nodes for s in _read_in_body(n) if s not in members)
+        read = [*(s for n in loop.nodes for s in _read_in_body(n)), *(n.inputs[0] for n in loop.delays)]
+        outer = dict.fromkeys(source for source in read if source not in members)
         # what is constant is better known inside
         inside = {node: self.made[node] for node in outer if _is_constant(node)}
         taps = {node: _tap(node) for node in loop.nodes if node.name in self._taps and not node.is_delay}
@@ -104,9 +111,10 @@ class _Lowering:
             if node in taps:
                 body[node] = Plus()(body[node], body[taps[node]])
         operands = [*steps, *constants]
+        values = [node.inputs[0] for node in loop.delays]
         region = Region(
             Graph(
-                {node.name: body[node] for node in loop.nodes},
+                {node.name: body[node] for node in dict.fromkeys([*loop.nodes, *values])},
                 names={node.name: body[node] for node in operands},
                 spans={node.name: node.span for node in loop.nodes if node.span is not None},
             ),

@@ -82,10 +82,10 @@ def is_loop(component: tuple[NetworkNode, ...]) -> bool:
 
 
 def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
-    """The loop of a component with a cycle; raises `DiagnosticError` for what no loop can compute."""
+    """The loop of a component with a cycle, or of a delay alone; raises `DiagnosticError` for what none can compute."""
     _require_known_beginnings(component)
     members = set(component)
-    delays = [node for node in component if node.is_delay and node.inputs[0] in members]
+    delays = [node for node in component if node.is_delay and (node.inputs[0] in members or len(component) == 1)]
     delays.sort(key=lambda node: node.span.start if node.span else 0)
     _require_one_direction(delays)
     _require_one_axis(component)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from graphc.ir import Cost, Op, Region, ShapeError, TensorType, op
+from graphc.ir import Cost, Graph, Op, Region, ShapeError, TensorType, op
+from graphc.ir.layout import array_shape
 
 
 @op
@@ -44,3 +46,26 @@ class Scan(Op):
         """One step of the body."""
         costs = [n.op.cost(n.type, *(s.type for s in n.inputs)) for n in self.region.body.nodes if n.inputs]
         return Cost(sum(each.flops for each in costs), sum(each.bytes for each in costs))
+
+
+# What delays inside loops give in the first steps, by name: ``timeStep`` arrays, one value a row.
+History = Mapping[str, tuple[Any, ...]]
+
+
+def empty_history(xp: Any, graph: Graph, rows: int) -> dict[str, tuple[Any, ...]]:
+    """What the loops of a graph bring into the first minibatch of rows: 0, which nobody looks at.
+
+    There all sequences begin, and delays give their initial states.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for region in dict.fromkeys(node.op.region for node in graph.nodes if isinstance(node.op, Scan)):
+        for carry in region.carries:
+            assert carry.name not in found, f"two loops have a delay {carry.name}"
+            type = region.body.roots[carry.name].type
+            found[carry.name] = (xp.zeros(array_shape(type, rows), type.element.value),) * carry.time_step
+    return found
+
+
+def history_of(region: Region, carried: History) -> History | None:
+    """The part that a loop has of what a minibatch brings along; none where sequences are whole."""
+    return {carry.name: carried[carry.name] for carry in region.carries} if carried else None

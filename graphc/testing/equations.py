@@ -98,18 +98,28 @@ def recurrent_model(choices: Choices, most_blocks: int = 3) -> RecurrentModel:
     """A network of at most that many blocks, each a loop or an operation across frames; loops stand on each other."""
     # Scatter is the inverse of Gather only where the condition is 0 or 1
     flags = choices.one_of(((0.0, 1.0), (0.0, 1.0), (0.0, 0.5, 1.0)))
-    drawing = _Drawing(choices, flags == (0.0, 1.0))
+    return _drawn(_Drawing(choices, can_scatter=flags == (0.0, 1.0)), most_blocks, flags)
+
+
+def past_model(choices: Choices, most_blocks: int = 3) -> RecurrentModel:
+    """As `recurrent_model`, but a frame depends on nothing but those before it: what pieces of sequences allow."""
+    return _drawn(_Drawing(choices, past_only=True), most_blocks, ())
+
+
+def _drawn(drawing: _Drawing, most_blocks: int, flags: Sequence[float]) -> RecurrentModel:
     drawing.loop(MAIN)
-    for _ in range(choices.integer(0, most_blocks - 1)):
+    for _ in range(drawing.choices.integer(0, most_blocks - 1)):
         drawing.block()
     drawing.loss()
     return RecurrentModel(tuple(drawing.equations), flags)
 
 
 class _Drawing:
-    def __init__(self, choices: Choices, can_scatter: bool) -> None:
+    def __init__(self, choices: Choices, *, can_scatter: bool = False, past_only: bool = False) -> None:
         self.choices = choices
         self.can_scatter = can_scatter
+        self.past_only = past_only
+        self.directions = ("Past",) if past_only else ("Past", "Future")
         self.equations: list[Equation] = []
         self.values: list[Equation] = [self.add("Input", (), self.shape(), MAIN)]
         self.unused: list[Equation] = []
@@ -200,6 +210,9 @@ class _Drawing:
 
     def block(self) -> None:
         c = self.choices
+        if self.past_only:
+            c.one_of((self.loop, self.shift))(MAIN)
+            return
         axis = c.one_of([v.axis for v in self.values])
         assert axis is not None
         blocks: list[Callable[[str], None]] = [self.loop, self.loop, self.shift, self.reverse, self.broadcast]
@@ -210,7 +223,7 @@ class _Drawing:
     def loop(self, axis: str) -> None:
         """States that depend on each other through delays in one direction."""
         c = self.choices
-        self.direction = c.one_of(("Past", "Future"))
+        self.direction = c.one_of(self.directions)
         shapes = [self.shape() for _ in range(c.integer(1, 3))]
         names = [f"h{len(self.equations)}_{i}" for i in range(len(shapes))]
         delays = []
@@ -237,9 +250,9 @@ class _Drawing:
                 return self.add("Constant", (), self.choices.one_of((shape, (1,))), None, value=0.25)
             case 1:
                 return self.parameter(shape)
-            case 2:
+            case 2 if not self.past_only:
                 return self.add("OtherInput", (), shape, OTHER)
-            case 3:
+            case 3 if not self.past_only:
                 ends = self.choices.one_of(("First", "Last"))
                 return self.add(ends, (self.frames(axis, shape),), shape, f"{ends} {axis}")
             case _:
@@ -264,7 +277,7 @@ class _Drawing:
 
     def shift(self, axis: str) -> None:
         x = self.frames(axis)
-        delay = self.delay(self.choices.one_of(("Past", "Future")), x.name, x.shape, axis)
+        delay = self.delay(self.choices.one_of(self.directions), x.name, x.shape, axis)
         self.give(delay)
 
     def reverse(self, axis: str) -> None:

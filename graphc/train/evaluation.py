@@ -16,6 +16,7 @@ from graphc.backend import Environment, Results
 from graphc.ir import Frames, Graph
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ops.lengths import LengthCheck, first_failures, length_checks
+from graphc.ops.recurrence import empty_history
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.statistics import accumulated_roots, epoch_updates
 from graphc.train.engine import engine
@@ -77,7 +78,8 @@ class EvaluationStep:
     """Computes ``roots``, any named nodes of the graph, in inference mode.
 
     No state changes, but for what accumulates over the minibatches: that begins with `place`. Random samples follow
-    from ``seed`` and the number of the minibatch.
+    from ``seed`` and the number of the minibatch. Where minibatches have pieces of sequences they must come in their
+    order, all of them.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class EvaluationStep:
         self.device = self.engine.device(device)
         self.checks = length_checks(self.graph)
         self.function = self.engine.function(self.graph, arithmetic=arithmetic)
+        # the minibatch that comes next, and what recurrences hand to it
+        self._next: tuple[int, Any] = 0, {}
 
     def place(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The parameter values that the roots need, on the device."""
@@ -124,8 +128,9 @@ class EvaluationStep:
             tally = jax.device_put(start, self.device)
         for row in rows:
             program, minibatch = self._program("sums", table, row)
-            tally, updates = program(values, columns, minibatch, tally)
+            tally, updates, history = program(values, columns, minibatch, self._history(table, row), tally)
             values.update(updates)
+            self._next = row + 1, history
         return tally.read(self.roots, checks=self.checks, accumulated=self.accumulated)
 
     def outputs(self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable) -> Iterator[Outputs]:
@@ -136,9 +141,21 @@ class EvaluationStep:
     def minibatch(self, values: dict[str, Any], columns: DeviceColumns, table: EvaluationTable, row: int) -> Outputs:
         """Value of every root in one minibatch."""
         program, minibatch = self._program("values", table, row)
-        found = program(values, columns, minibatch, np.int32(row))
+        found = program(values, columns, minibatch, self._history(table, row), np.int32(row))
         values.update(found.updates)
+        self._next = row + 1, found.carried
         return outputs_of(self.graph, found, table.minibatches, row, self.checks)
+
+    def _history(self, table: EvaluationTable, row: int) -> Any:
+        """What recurrences bring into a minibatch."""
+        if not table.minibatches.rows:
+            return {}
+        if row:
+            number, history = self._next
+            assert number == row, "rows go on in the minibatch that comes next"
+            return history
+        with self.engine.precision(self.graph):
+            return jax.device_put(empty_history(np, self.graph, table.minibatches.rows), self.device)
 
     def _program(self, what: str, table: EvaluationTable, row: int) -> tuple[Callable[..., Any], Any]:
         """The program for a minibatch and what it is given of it."""
@@ -151,7 +168,7 @@ class EvaluationStep:
             minibatch = table.indices, table.counts
         if (what, kind) not in self._programs:
             body = self._sums if what == "sums" else self._values
-            donate = (3,) if what == "sums" else ()
+            donate = (4,) if what == "sums" else ()
             self._programs[what, kind] = self.engine.jit(partial(body, kind), self.graph, self.device, donate=donate)
         return self._programs[what, kind], minibatch
 
@@ -160,18 +177,18 @@ class EvaluationStep:
         return {}
 
     def _sums(
-        self, kind: str, values: Any, columns: Any, minibatch: Any, tally: Tally
-    ) -> tuple[Tally, Mapping[str, Any]]:
-        found = self._values(kind, values, columns, minibatch, tally.at)
+        self, kind: str, values: Any, columns: Any, minibatch: Any, history: Any, tally: Tally
+    ) -> tuple[Tally, Mapping[str, Any], Any]:
+        found = self._values(kind, values, columns, minibatch, history, tally.at)
         totals, samples = root_totals(self.graph, self.roots, found), root_samples(self.graph, self.roots, found)
         told = totals, samples, jnp.isfinite(totals), length_failures(self.checks, found)
-        return tally.after(*told, accumulated=self.is_accumulated), found.updates
+        return tally.after(*told, accumulated=self.is_accumulated), found.updates, found.carried
 
-    def _values(self, kind: str, values: Any, columns: Any, minibatch: Any, row: Any) -> Results:
+    def _values(self, kind: str, values: Any, columns: Any, minibatch: Any, history: Any, row: Any) -> Results:
         random = self.engine.stream(jnp.stack([self.word, jnp.asarray(row, jnp.uint32)]))
         if kind == "sequences":
             feeds = take_batch(self.graph, columns, minibatch.samples)
-            return self.function(values, feeds, Environment(frames=minibatch.frames, random=random))
+            return self.function(values, feeds, Environment(frames=minibatch.frames, random=random, carried=history))
         indices, counts = minibatch
         environment = Environment(None if kind == "full" else counts[row], random=random)
         return self.function(values, take(columns, indices[row]), environment)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from graphc.data.batches import Batch, Batches
 from graphc.data.columns import Column, SparseColumn
+from graphc.data.rows import RowBatches
 from graphc.ir import Graph, Node, Storage
 from graphc.ir.layout import array_shape
 from graphc.ops.sources import InputValue
@@ -98,7 +99,7 @@ class Minibatches:
     indices: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
-    batches: Batches | None = None
+    batches: Batches | RowBatches | None = None
     # frames of each sequence of each minibatch, as the reader has them, where that is known
     lengths: Sequence[npt.NDArray[np.integer]] = ()
 
@@ -107,10 +108,15 @@ class Minibatches:
         return self.indices.shape[1]
 
     @staticmethod
-    def of_sequences(batches: Batches) -> Minibatches:
+    def of_sequences(batches: Batches | RowBatches) -> Minibatches:
         counts = np.array([m.samples for m in batches.minibatches], np.int64)
         columns = np.array([m.columns for m in batches.minibatches], np.int64)
         return Minibatches(np.zeros((len(counts), 0), np.int32), counts, columns, batches)
+
+    @property
+    def rows(self) -> int:
+        """Rows in which minibatches go on where the one before stopped; 0 where sequences are whole."""
+        return self.batches.rows if isinstance(self.batches, RowBatches) else 0
 
     def __len__(self) -> int:
         return len(self.counts)

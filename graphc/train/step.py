@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import array_shape
 from graphc.ops.columns import products_by_column
 from graphc.ops.lengths import length_checks
+from graphc.ops.recurrence import empty_history
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.statistics import accumulated_roots
 from graphc.train.accumulated import epoch_start
@@ -46,14 +47,31 @@ DENSE_MINIBATCHES_PER_DISPATCH = 8
 
 @dataclass(frozen=True)
 class _Carry:
-    """What a minibatch hands to the next, all of it on the device and overwritten by each step."""
+    """What a minibatch hands to the next, all of it on the device and overwritten by each step.
+
+    ``history`` is what recurrences hand on where sequences are cut into pieces; before an epoch there is none.
+    """
 
     trained: Parameters
     running: Parameters
     learner: dict[str, dict[str, Any]]
+    history: dict[str, Any] = field(default_factory=dict)
 
 
 jax.tree_util.register_dataclass(_Carry, list(_Carry.__dataclass_fields__), [])
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What a minibatch tells: gradients of trained parameters, state after it, and the rates of its update."""
+
+    gradients: Parameters
+    running: Parameters
+    history: dict[str, Any]
+    rates: Rates
+
+
+jax.tree_util.register_dataclass(_Learnt, list(_Learnt.__dataclass_fields__), [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +240,7 @@ class TrainingStep:
                 tally = replace(tally, at=jax.device_put(np.int32(minibatch), self.device))
         with self.engine.precision(self.graph):
             running = {**state.carry.running, **_own(epoch_start(self.graph), self.device)}
-        return replace(state, carry=replace(state.carry, running=running), tally=tally)
+        return replace(state, carry=replace(state.carry, running=running, history={}), tally=tally)
 
     @cached_property
     def _nothing(self) -> Tally:
@@ -251,6 +269,8 @@ class TrainingStep:
     def _run_batches(self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, numbers: range) -> TrainingState:
         """Minibatches of sequences: one program for each shape that they have."""
         carry, tally = state.carry, state.tally
+        if epoch.minibatches.rows and numbers and numbers.start == 0:
+            carry = replace(carry, history=self._empty_history(epoch.minibatches.rows))
         for number in numbers:
             assert epoch.minibatches.batches is not None
             batch = jax.device_put(epoch.minibatches.batches[number], self.device)
@@ -258,9 +278,13 @@ class TrainingStep:
             if self._is_one_program:
                 carry, tally = self._batch(*arguments)
             else:
-                gradients, running, rates, after = self._gradients(*arguments)
-                carry, tally = self._update(carry, gradients, running, rates, epoch.tables, tally.at), after
+                learnt, after = self._gradients(*arguments)
+                carry, tally = self._update(carry, learnt, epoch.tables, tally.at), after
         return replace(state, carry=carry, tally=tally)
+
+    def _empty_history(self, rows: int) -> dict[str, Any]:
+        with self.engine.precision(self.graph):
+            return _own(empty_history(np, self.graph, rows), self.device)
 
     def totals(self, state: TrainingState) -> Totals:
         """Sums since `begin`; waits for the steps that led to the state, not for those started after it."""
@@ -324,30 +348,28 @@ class TrainingStep:
         self, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
     ) -> tuple[_Carry, Tally]:
         feeds = take_batch(self.graph, columns, batch.samples)
-        return self._step(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
+        return self._step(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames, carried=carry.history))
 
     def _learnt_on_sequences(
         self, carry: _Carry, tally: Tally, fixed: Any, columns: Any, tables: Any, batch: Batch
-    ) -> tuple[Parameters, Parameters, Rates, Tally]:
+    ) -> tuple[_Learnt, Tally]:
         feeds = take_batch(self.graph, columns, batch.samples)
-        return self._learnt(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames))
+        return self._learnt(carry, tally, fixed, feeds, tables, Environment(frames=batch.frames, carried=carry.history))
 
     def _step(
         self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
     ) -> tuple[_Carry, Tally]:
-        gradients, running, rates, after = self._learnt(carry, tally, fixed, feeds, tables, environment)
-        return self._applied(carry, gradients, running, rates, tables, tally.at), after
+        learnt, after = self._learnt(carry, tally, fixed, feeds, tables, environment)
+        return self._applied(carry, learnt, tables, tally.at), after
 
-    def _applied(
-        self, carry: _Carry, gradients: Parameters, running: Parameters, rates: Rates, tables: Any, at: Any
-    ) -> _Carry:
-        trained, learner = self._updated(carry, gradients, rates, self._noise(tables, at))
-        return _Carry(trained, running, learner)
+    def _applied(self, carry: _Carry, learnt: _Learnt, tables: Any, at: Any) -> _Carry:
+        trained, learner = self._updated(carry, learnt.gradients, learnt.rates, self._noise(tables, at))
+        return _Carry(trained, learnt.running, learner, learnt.history)
 
     def _learnt(
         self, carry: _Carry, tally: Tally, fixed: Any, feeds: Any, tables: Any, environment: Environment
-    ) -> tuple[Parameters, Parameters, Rates, Tally]:
-        """What a minibatch tells: gradients of trained parameters, running state, the rates of its update, and sums."""
+    ) -> tuple[_Learnt, Tally]:
+        """What a minibatch tells, and the sums with it."""
         at = tally.at
         environment = self.scheduled(environment, tables, at)
 
@@ -356,20 +378,22 @@ class TrainingStep:
             columns = {n: self.engine.columns(carry.trained[n], p, taps.get(n, ())) for n, p in self.by_column.items()}
             return self.function({**fixed, **carry.running, **dense, **kept, **columns}, feeds, environment)
 
-        def loss(wrt: tuple[Parameters, Mapping[str, Any]]) -> tuple[Any, tuple[Any, Any, Any, Any]]:
+        def loss(wrt: tuple[Parameters, Mapping[str, Any]]) -> tuple[Any, tuple[Any, Any, Any, Any, Any]]:
             found = results(*wrt)
             totals = root_totals(self.graph, self.roots, found)
             finite = [jnp.isfinite(totals), *(jnp.isfinite(found.outputs[n]).all()[None] for n in self.watched)]
             samples, failed = root_samples(self.graph, self.roots, found), length_failures(self.checks, found)
             told = totals, samples, jnp.concatenate(finite), failed
-            return totals[0], (told, self._samples_of_update(found), found.updates, found.touched)
+            kept = self._samples_of_update(found), found.updates, found.touched, dict(found.carried)
+            return totals[0], (told, *kept)
 
         dense = {n: w for n, w in carry.trained.items() if n not in self.by_column}
         taps = self._taps(jax.eval_shape(results, dense, {}).touched, carry) if self.by_column else {}
-        (gradients, of_taps), (told, samples, running, touched) = jax.grad(loss, has_aux=True)((dense, taps))
+        (gradients, of_taps), told_and_kept = jax.grad(loss, has_aux=True)((dense, taps))
+        told, samples, running, touched, history = told_and_kept
         gradients |= {n: self._by_column(n, touched[n], of_taps[n]) for n in self.by_column}
         tally = tally.after(*told, accumulated=self.is_accumulated)
-        return gradients, dict(running), self._rates(tables, at, samples), tally
+        return _Learnt(gradients, dict(running), history, self._rates(tables, at, samples)), tally
 
     def scheduled(self, environment: Environment, tables: Mapping[str, Any], at: Any) -> Environment:
         """With what schedules set for a minibatch of an epoch, and its random numbers."""

@@ -14,6 +14,7 @@ import numpy as np
 from graphc.backend import Environment, Results
 from graphc.ir import Graph
 from graphc.ir.arithmetic import Arithmetic
+from graphc.ops.recurrence import empty_history
 from graphc.ops.sources import LearnableParameter
 from graphc.train.evaluation import Outputs, outputs_of
 from graphc.train.feeds import DeviceColumns, take, take_batch
@@ -48,20 +49,34 @@ class TraceStep:
         with step.engine.precision(graph):
             own = {n: values[n] for n in names if n in values and n not in step.parameters}
             self.values = jax.device_put(own, step.device)
+        # what recurrences hand to the next minibatch, where it has pieces of sequences
+        self._history: dict[str, Any] = {}
 
     def run(
         self, state: TrainingState, columns: DeviceColumns, epoch: Epoch, minibatch: int
     ) -> tuple[Outputs, Outputs]:
-        """Values and gradients before the update of a minibatch that is still to come; waits for them."""
+        """Values and gradients before the update of a minibatch that is still to come; waits for them.
+
+        Of rows of sequences it takes every minibatch.
+        """
         minibatches = epoch.minibatches
         if minibatches.batches is not None:
             kind, batch = "sequences", jax.device_put(minibatches.batches[minibatch], self.step.device)
         else:
             kind, batch = "full" if minibatches.counts[minibatch] == minibatches.capacity else "partial", None
         parameters = {**self.values, **state.fixed, **state.carry.running, **state.carry.trained}
-        values, gradients = self._program(kind)(parameters, columns, epoch.tables, np.int32(minibatch), batch)
+        if minibatches.rows and minibatch == 0:
+            self._history = self._empty_history(minibatches.rows)
+        given = parameters, columns, epoch.tables, np.int32(minibatch), batch, self._history
+        values, gradients = self._program(kind)(*given)
+        self._history = {**self._history, **gradients.carried, **values.carried}
         place = minibatches, minibatch
         return outputs_of(self.graph, values, *place), outputs_of(self.graph, gradients, *place)
+
+    def _empty_history(self, rows: int) -> dict[str, Any]:
+        found = {**empty_history(np, self.tapped, rows), **empty_history(np, self.graph, rows)}
+        with self.step.engine.precision(self.graph):
+            return jax.device_put(found, self.step.device)
 
     def _program(self, kind: str) -> Callable[..., tuple[Results, Results]]:
         if kind not in self._programs:
@@ -74,10 +89,11 @@ class TraceStep:
         return {}
 
     def _compute(
-        self, kind: str, parameters: Any, columns: Any, tables: Any, at: Any, batch: Any
+        self, kind: str, parameters: Any, columns: Any, tables: Any, at: Any, batch: Any, history: Any
     ) -> tuple[Results, Results]:
         if kind == "sequences":
-            feeds, environment = take_batch(self.graph, columns, batch.samples), Environment(frames=batch.frames)
+            feeds = take_batch(self.graph, columns, batch.samples)
+            environment = Environment(frames=batch.frames, carried=history)
         else:
             feeds = take(columns, tables["indices"][at])
             environment = Environment(None if kind == "full" else tables["counts"][at])
@@ -91,13 +107,15 @@ class TraceStep:
     def _gradients(self, parameters: Any, feeds: Any, environment: Environment, found: Results) -> Results:
         run = self.tapped_function
         if run is None:
-            return replace(found, outputs={}, updates={})
+            return replace(found, outputs={}, updates={}, carried={})
         # axes that the program itself makes must not be taken for those of their taps
         environment = replace(environment, frames={**environment.frames, **found.frames})
 
         def total(taps: Mapping[str, Any]) -> Any:
             results = run({**parameters, **taps}, {**feeds, **taps}, environment)
-            return root_totals(self.tapped, tuple(self.tapped.roots), results)[0]
+            return root_totals(self.tapped, tuple(self.tapped.roots), results)[0], dict(results.carried)
 
-        by_tap = jax.grad(total)({tap: jnp.zeros_like(found.outputs[name]) for name, tap in self.taps.items()})
-        return replace(found, outputs={name: by_tap[tap] for name, tap in self.taps.items()}, updates={})
+        zeros = {tap: jnp.zeros_like(found.outputs[name]) for name, tap in self.taps.items()}
+        by_tap, carried = jax.grad(total, has_aux=True)(zeros)
+        gradients = {name: by_tap[tap] for name, tap in self.taps.items()}
+        return replace(found, outputs=gradients, updates={}, carried=carried)

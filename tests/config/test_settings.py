@@ -227,6 +227,12 @@ def test_one_wrong_section_does_not_hide_the_next():
     assert [d.span.text for d in found if d.span] == ["y", "x"]
 
 
+UNCUT = (
+    "GC0527 truncated has no effect: this reader gives whole sequences, as CNTK's does; put file and input into "
+    'deserializers = ({ type = "CNTKTextFormatDeserializer" … }) and set truncationLength'
+)
+
+
 @pytest.mark.parametrize(
     "old,new,expected",
     [
@@ -236,7 +242,14 @@ def test_one_wrong_section_does_not_hide_the_next():
         ("deviceId = CPU", "maxEpoch = 1 ; mine = $maxEpoch$", ()),
         ("deviceId = CPU", "featureDim = 2 ; whatever = 3", ()),
         ("SGD = {", "SGD = { autoAdjust=[x=1] ;", ["GC0521 autoAdjust is not implemented yet and is ignored; None"]),
-        ("SGD = {", "SGD = { truncated=true ;", ["GC0521 truncated is not implemented yet and is ignored; None"]),
+        (
+            "SGD = {",
+            "SGD = { gradientcheck=true ;",
+            ["GC0521 gradientcheck is not implemented yet and is ignored; None"],
+        ),
+        ("SGD = {", "SGD = { gradientcheck=false ;", ()),
+        ("SGD = {", "SGD = { truncated=true ;", [UNCUT]),
+        ("SGD = {", "truncated=true ; SGD = {", [UNCUT]),
         ("SGD = {", "SGD = { truncated=false ;", ()),
     ],
 )
@@ -294,6 +307,7 @@ def test_builders_are_found_outward_in_cntk_s_order():
 )
 def test_the_table_and_the_classes_agree(kind, cls):
     made = {"spans", "span", "name", "record", "network", "inputs", "reader", "cv_reader", "sgd", "format"}
+    made.add("row_length")
     fields = {f.name for f in dataclasses.fields(cls)} - made
     keys = {key.field for key in SECTIONS[kind] if key.support is Support.USED and key.kind.name != "section"}
     assert fields - keys == set()
