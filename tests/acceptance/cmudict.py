@@ -1,6 +1,7 @@
 """The data of CNTK's G2P example, and how many phonemes its decoders get wrong.
 
-CNTK ships the pronouncing dictionary split into sets, but only two of these in its own text format:
+CNTK ships the pronouncing dictionary split into sets. Of these the training set, in CNTK's text format, is missing in a
+checkout without large files:
 
     python -m tests.acceptance.cmudict data/cmudict-0.7b.train-dev-20-21 data/cmudict-0.7b.mapping train.ctf
     python -m tests.acceptance.cmudict errors decoded.labelsOut decoded.decodeOut

@@ -117,7 +117,7 @@ def test_the_converted_dictionary_is_what_cntk_ships(cntk_tree):
 
 
 def test_phonemes_are_trained_and_decoded(cntk_tree, tmp_path, run_cntk):
-    """G2P as it is but for its data: CNTK ships its training set only as a dictionary."""
+    """G2P as it is but for its data: a checkout without large files lacks the training set."""
     path = cntk_tree / f"{G2P}.cntk"
     shipped = f"DataDir={path.parent}/../Data", "trainFile=cmudict-0.7b.train-dev-1-21.ctf", "validFile=tiny.ctf"
     trained = run_cntk(path, *places(path, tmp_path), *shipped, "train=[SGD=[maxEpochs=1;epochSize=72]]")
