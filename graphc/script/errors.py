@@ -9,21 +9,23 @@ from graphc.diagnostics import Diagnostic, DiagnosticError, Label, Severity, Spa
 from graphc.script.values import FunctionValue, RecordValue, Thunk, describe, written_at
 from graphc.syntax import ast
 
-# What CNTK's own library defines and this one does not yet: who writes these has misspelt nothing.
-_NOT_YET = frozenset(
-    """
-    CreateAugmentWithFixedWindowAttentionHook GRU LSTMP RecurrentBidirectionalGRUStack RecurrentBidirectionalLSTMPStack
-    RecurrentGRU RecurrentGRUStack RecurrentLSTMP RecurrentLSTMPStack Seq2Seq
-    """.split()  # noqa: SIM905  (shorter than a literal)
+# Names that documents on CNTK give without the record that they are in
+_RNNS = (
+    *("GRU", "RecurrentGRU", "RecurrentGRUStack", "RecurrentBidirectionalGRUStack"),
+    *("LSTMP", "RecurrentLSTMP", "RecurrentLSTMPStack", "RecurrentBidirectionalLSTMPStack"),
 )
+_INNER = {
+    **{name: f"BS.RNNs.{name}" for name in _RNNS},
+    "CreateAugmentWithFixedWindowAttentionHook": "BS.Seq2Seq.CreateAugmentWithFixedWindowAttentionHook",
+    "Seq2Seq": "BS.Seq2Seq",
+}
 
 
 def unknown_identifier(
     name: str, span: Span, visible: Iterable[str], severity: Severity = Severity.ERROR
 ) -> Diagnostic:
-    if name in _NOT_YET:
-        return Diagnostic("GC0301", f"{name} of CNTK's library is not implemented yet", span, severity=severity)
-    return Diagnostic("GC0301", f"unknown identifier '{name}'", span, hint=_meant(name, visible), severity=severity)
+    hint = f"did you mean '{_INNER[name]}'?" if name in _INNER else _meant(name, visible)
+    return Diagnostic("GC0301", f"unknown identifier '{name}'", span, hint=hint, severity=severity)
 
 
 def unknown_member(name: str, span: Span, record: RecordValue) -> Diagnostic:
