@@ -413,7 +413,9 @@ RECIPES: dict[type[Op], Recipe] = {
     sequences.TimeReverse: Recipe(with_frames, frames_are_independent=False),
     recurrent_stack.OptimizedRNNStack: Recipe(layers, frames_are_independent=False),
     recurrence.Scan: Recipe(loop, frames_are_independent=False, infers_from_less=False),
-    **dict.fromkeys((sampling.RandomSample, sampling.RandomSampleInclusionFrequency), Recipe(sampled, {0: POSITIVE})),
+    **dict.fromkeys(
+        (sampling.RandomSample, sampling.RandomSampleInclusionFrequency), Recipe(sampled, {0: domains.weights})
+    ),
     statistics.EpochAccumulator: Recipe(with_frames),
     **dict.fromkeys((statistics.EpochMean, statistics.EpochFrames), Recipe(epoch_statistic, {2: domains.whole(9)})),
     statistics.PerDimMeanVarNormalization: Recipe(normalized_by_statistics, _SCALING),
