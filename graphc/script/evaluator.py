@@ -65,7 +65,7 @@ class Limits:
     depth: int = 500_000
     elements: int = 1_000_000
     # between one node and the next; real models need a few hundred
-    idle_calls: int = 60_000
+    idle_calls: int = 30_000
     seconds: float | None = None
 
 
