@@ -443,7 +443,8 @@ class Evaluator:
         if self._deadline is not None and time.monotonic() > self._deadline:
             message = f"evaluation takes longer than {self.limits.seconds:g} seconds"
             raise DiagnosticError(Diagnostic("GC0314", message, span))
-        if self._applied - self._applied_at_node > self.limits.idle_calls:
+        # those that are still open are a matter of depth
+        if self._applied - self._applied_at_node - len(self._calls) > self.limits.idle_calls:
             message = f"evaluation does not end: {self.limits.idle_calls:,} calls and no node was made"
             raise DiagnosticError(Diagnostic("GC0314", message, span))
 

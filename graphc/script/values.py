@@ -253,6 +253,7 @@ class Tail(Sequence[Any]):
 
 # Shapes and inputs have a handful; an array that shares its halves all the way down has a power of two.
 _MOST_LEAVES = 100_000
+_MOST_NESTED = 20_000
 
 
 def flatten(value: Any, span: Span | None = None) -> list[Any]:
@@ -313,7 +314,7 @@ def _require_end(array: ArrayValue, depth: int, elements: int, span: Span | None
     """Arrays are made as they are looked at, so that a nest of them may have no end: ``Repeat (0/0, x)``."""
     limits = array.owner.limits
     most = min(limits.elements, _MOST_LEAVES)
-    if depth >= limits.calls:
+    if depth >= min(limits.calls, _MOST_NESTED):
         message = f"arrays are nested {depth:,} deep and still do not end"
     elif elements > most:
         message = f"nested arrays of more than {most:,} elements"
