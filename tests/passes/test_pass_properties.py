@@ -15,10 +15,11 @@ from graphc.ops.recurrence import Scan
 from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.constants import mark_state
+from graphc.passes.fold import fold
 from graphc.passes.hoist import hoist
 from graphc.passes.pack import pack
 from graphc.passes.pipeline import PASSES, Pass, optimise
-from graphc.passes.simplify import RULES
+from graphc.passes.simplify import RULES, simplify
 from graphc.passes.trim import trim
 from graphc.testing.choices import Seeded
 from graphc.testing.drawing import Drawing
@@ -78,6 +79,16 @@ def changed_by(rule: Rule) -> Iterator[Graph]:
             if not equal_graphs(rewrite(each, [rule]), each):
                 yield each
                 break
+
+
+@pytest.mark.parametrize("transform", (canonicalise, fold, simplify), ids=lambda f: f.__name__)
+def test_passes_keep_their_laws_where_they_apply(transform: Pass) -> None:
+    seeds = (Seeded.of("passes", seed) for seed in range(10_000))
+    drawn = (graph_of(Drawing(choices, constants=True), 6, rewritten()) for choices in seeds)
+    graphs = list(islice((graph for graph in drawn if not equal_graphs(transform(graph), graph)), 60))
+    assert len(graphs) == 60
+    for graph in graphs:
+        check_pass(transform, graph, gradients=False)
 
 
 @pytest.mark.parametrize("transform", (trim, bodies, hoist, pack, optimise), ids=lambda f: f.__name__)
