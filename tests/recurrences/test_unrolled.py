@@ -1,7 +1,7 @@
 """Random recurrent networks on random sequences: loss and all gradients are those of the equations, unrolled in NumPy.
 
 ``pytest -m slow tests/recurrences --graphc-examples 200 --graphc-seed 1`` tries others. Seed 1 was last run on
-2026-11-21: 200 networks with all gradients by the reference and 200 by XLA, without a failure, in ten minutes of a core.
+2026-11-21: 200 networks with all gradients by the reference and 200 by XLA, no failure, ten minutes of a core.
 """
 
 from __future__ import annotations
