@@ -230,7 +230,8 @@ def _selected(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
     copies = xp.maximum(wanted - xp.where(source.positions == 0, xp.zeros_like(previous), previous), 0)
     ends = xp.cumsum(copies)
     count = ends[-1]
-    taken = xp.minimum(xp.searchsorted(ends, numbers, side="right"), total - 1).astype("int32")
+    # of each place the number of frames that end before it or there; not searched for, so that sizes may be symbols
+    taken = xp.minimum(xp.cumsum(_counted(xp, total, ends)), total - 1).astype("int32")
     real = numbers < count
     slots = source.starts.shape[0]
     first = at(xp, ends - copies, source.starts)
@@ -240,6 +241,16 @@ def _selected(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
     positions = xp.where(real, numbers - at(xp, first, ids), 0).astype("int32")
     found = Sequences(ids, positions, first.astype("int32"), lengths, source.count, source.longest)
     return at(xp, source.positions, taken), Frames(count, real.astype(flags.dtype), found)
+
+
+def _counted(xp: Any, total: int, places: Any) -> Any:
+    """How often each of ``total`` places is named; places outside are left out."""
+    counts, places = xp.zeros(total + 1, "int32"), xp.minimum(places, total)
+    if hasattr(counts, "at"):
+        counts = counts.at[places].add(1)
+    else:
+        xp.add.at(counts, places, 1)
+    return counts[:total]
 
 
 def _put(xp: Any, total: int, places: Any, x: Any) -> Any:
