@@ -100,7 +100,9 @@ def test_nests_of_arrays_without_end_are_told_where_they_are_flattened(script: A
 
 
 def test_a_deadline(script: Any) -> None:
-    found = fails(script, "f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", Limits(idle_calls=10**9, seconds=0.2))
+    found = fails(
+        script, "f(n) = if n < 1 then 1 else f(n-1) + f(n-1) ; do = f(60)", Limits(idle_calls=10**9, seconds=0.2)
+    )
     assert found.code == "GC0314"
 
 
