@@ -31,8 +31,13 @@ class DeepStack:
         """The result of ``work``, called on a deep stack: at once if this is one already."""
         if self.is_current():
             return work()
-        with _many_frames():
-            return self.run_fresh(work)
+
+        def lifted() -> T:
+            # in the thread itself: who waits for it may be interrupted and go on while it is still deep
+            with _many_frames():
+                return work()
+
+        return self.run_fresh(lifted)
 
     def run_fresh(self, work: Callable[[], T]) -> T:
         """The result of ``work``, called on a stack that is empty."""

@@ -151,3 +151,32 @@ def test_work_runs_once_on_a_fresh_stack_and_hands_back_what_it_raises() -> None
     with pytest.raises(ZeroDivisionError):
         stack.run(lambda: stack.run_fresh(lambda: 1 // 0))
     assert stack.run(lambda: "again") == "again"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send itself Ctrl-C alone")
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_stack_stays_deep_until_it_is_left_though_nobody_waits_for_it() -> None:
+    """Python aborts where its limit falls below the depth of a thread that is still at work."""
+    entered, left = threading.Event(), threading.Event()
+    limit = sys.getrecursionlimit()
+
+    def deep(levels: int) -> None:
+        if levels:
+            deep(levels - 1)
+        else:
+            entered.set()
+            left.wait()
+
+    def interrupt() -> None:
+        entered.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        DeepStack().run(lambda: deep(3 * limit))
+    assert sys.getrecursionlimit() > 3 * limit
+    left.set()
+    deadline = time.monotonic() + 60
+    while sys.getrecursionlimit() != limit and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sys.getrecursionlimit() == limit
