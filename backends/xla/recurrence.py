@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import jax
@@ -100,7 +101,7 @@ class _Loop:
         time, count = lanes.frames.shape
         rows = xs, None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
         start = {carry.name: self._first(carry, count) for carry in self.region.carries}
-        tapped = _tapped(self.body, self.region)
+        tapped = self.tapped
         matrices = {each.name: self.constants[each.name] for each in tapped.values()}
         settings = self.step.environment.settings
         arguments = _Invariant(self.constants, matrices, self.states, self._random(), settings)
@@ -122,6 +123,12 @@ class _Loop:
         with full_precision():
             found, last = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
         return {name: _from_lanes(y, lanes, real) for name, y in found.items()}, last
+
+    @cached_property
+    def tapped(self) -> dict[Node, _Applied]:
+        """The nodes of the body that apply a matrix, a scale or a bias to a vector."""
+        found = {node: _applied(node) for node in self.body.nodes}
+        return {node: each for node, each in found.items() if each is not None and each.name in self.region.constants}
 
     @property
     def starts_at_once(self) -> bool:
@@ -165,8 +172,7 @@ class _Loop:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
-        tapped = _tapped(self.body, self.region)
-        inner.tapped = {node: (tapped[node], matrices[tapped[node].name], tap) for node, tap in taps.items()}
+        inner.tapped = {node: (self.tapped[node], matrices[self.tapped[node].name], tap) for node, tap in taps.items()}
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
@@ -239,12 +245,6 @@ class _Applied:
     kind: Literal["matrix", "scale", "bias"]
 
 
-def _tapped(body: Graph, region: Region) -> dict[Node, _Applied]:
-    """The nodes that apply a matrix, a scale or a bias to a vector."""
-    found = {node: _applied(node) for node in body.nodes}
-    return {node: each for node, each in found.items() if each is not None and each.name in region.constants}
-
-
 def _applied(node: Node) -> _Applied | None:
     match node:
         case Node(Times(output_rank=1), (Node(LearnableParameter(name=name), _) as matrix, vector)):
@@ -281,7 +281,7 @@ def _read_otherwise(body: Graph, tapped: Mapping[Node, _Applied]) -> set[str]:
 class _Invariant:
     """What is the same in every step, as a flat list.
 
-    Constants, those of them that are matrices of products once more, initial states, random stream and settings.
+    Constants, those of them that tapped nodes apply once more, initial states, random stream and settings.
     """
 
     def __init__(self, constants: Any, matrices: Any, states: Any, random: Any, settings: Any) -> None:

@@ -69,8 +69,9 @@ def assert_equivalent(
         if gradients:
             values = Values.of(before, seed, frames, Style.TIES)
             for root in before.roots:
-                found = lambda g, v, r=root: _gradients(g, r, seed, before, v)  # noqa: E731
-                _require_equal(found, before, after, values, rtol=1e-5, atol=1e-6)
+                _require_equal(
+                    lambda g, v, r=root: _gradients(g, r, seed, before, v), before, after, values, rtol=1e-5, atol=1e-6
+                )
 
 
 def check_pass(

@@ -179,7 +179,10 @@ def write_names(name: str, names: list[str]) -> None:
 
 def make_inputs(count: int) -> list[str]:
     numbers = random.Random(1)
-    frame = lambda: " ".join(f"{numbers.gauss(0, 1):.2f}" for _ in range(4))  # noqa: E731
+
+    def frame() -> str:
+        return " ".join(f"{numbers.gauss(0, 1):.2f}" for _ in range(4))
+
     return [";".join(frame() for _ in range(numbers.randint(1, 5))) for _ in range(count)]
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from graphc.cli.main import main
+from tests.end_to_end.results import Result
 
 CONFIGURATION = """
 command = Train:Test:Write
@@ -85,16 +82,6 @@ def sequences(lengths=LENGTHS, labels=1) -> str:
             x = f"|x {(number + t) % 4}:1" if t < length else ""
             lines.append(f"{number} {x} {f'|y {number % 2}:1' if t < labels else ''}")
     return "\n".join(lines) + "\n"
-
-
-class Result:
-    def __init__(self, status: int, out: str, err: str, metrics: Path) -> None:
-        self.status, self.out, self.err = status, out, err
-        entries = metrics.read_text().splitlines() if metrics.exists() else []
-        self.metrics: list[dict[str, Any]] = [json.loads(line) for line in entries]
-
-    def of(self, event: str, phase: str) -> list[dict[str, Any]]:
-        return [e for e in self.metrics if e["event"] == event and e.get("phase") == phase]
 
 
 @pytest.fixture

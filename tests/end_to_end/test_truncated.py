@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
 from graphc.cli.main import main
 from graphc.data.rows import row_minibatches
+from tests.end_to_end.results import Result
 
 CONFIGURATION = """
 command = Train:Test:Whole:Write
@@ -52,20 +49,6 @@ def sequences(lengths: tuple[int, ...], extra: str = "") -> str:
         for t in range(length)
     ]
     return "\n".join([*lines, extra])
-
-
-class Result:
-    def __init__(self, status: int, out: str, err: str, metrics: Path) -> None:
-        self.status, self.out, self.err = status, out, err
-        entries = metrics.read_text().splitlines() if metrics.exists() else []
-        self.metrics: list[dict[str, Any]] = [json.loads(line) for line in entries]
-
-    def of(self, event: str, phase: str) -> list[dict[str, Any]]:
-        return [e for e in self.metrics if e["event"] == event and e.get("phase") == phase]
-
-    @property
-    def losses(self) -> list[float]:
-        return [e["metrics"]["ce"] for e in self.of("epoch", "train")]
 
 
 @pytest.fixture
