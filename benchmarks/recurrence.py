@@ -122,7 +122,8 @@ def with_automatic_gradients(run: Any) -> Any:
         def body(history: Any, row: Any) -> Any:
             return step(invariant, history, row, gradients.zeros())[:2]
 
-        return jax.lax.scan(body, start, rows, reverse=reverse)[1]
+        history, outputs = jax.lax.scan(body, start, rows, reverse=reverse)
+        return outputs, history
 
     def run_plainly(count: int) -> None:
         own, loops.scan = loops.scan, plain  # read where the first call traces its program
