@@ -8,6 +8,7 @@ from functools import cache
 from graphc.ir import DEFAULT_AXIS, DynamicAxis, Graph, Node, Op
 from graphc.ops.delays import FutureValue, PastValue
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Minus, Plus
+from graphc.ops.legacy_reshape import Restack
 from graphc.ops.products import Times, TransposeTimes
 from graphc.ops.recurrence import Scan
 from graphc.ops.reductions import ReduceElements
@@ -65,8 +66,9 @@ def _next_operator(choices: Choices, operators: Sequence[type[Op]] | None) -> ty
 
 
 def _next_axis(drawing: Drawing) -> DynamicAxis:
-    """Mostly the axis of the data; now and then another one that is there."""
-    others = dict.fromkeys(node.type.axis for node in drawing.pool if node.type.axis not in (None, DEFAULT_AXIS))
+    """Mostly the axis of the data; now and then another one that is there, if new operands can have its frames."""
+    kept = [node for node in drawing.pool if not isinstance(node.op, Restack)]
+    others = dict.fromkeys(node.type.axis for node in kept if node.type.axis not in (None, DEFAULT_AXIS))
     if not others or drawing.choices.integer(0, 2) < 2:
         return DEFAULT_AXIS
     return drawing.choices.one_of([axis for axis in others if axis is not None])

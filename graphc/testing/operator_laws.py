@@ -116,11 +116,14 @@ def _infer_from_less(node: Node) -> None:
 
 
 def _agrees(found: TensorType, full: TensorType) -> bool:
-    """Whether what is known already stays; a shape with unknown dimensions may still grow axes."""
+    """Whether what is known already stays.
+
+    A shape with unknown dimensions may still grow axes, and whether symbols stay symbols can depend on what is unknown.
+    """
     if found.is_complete and found.rank != full.rank:
         return False
     same = all(size in (None, full.dim(axis)) for axis, size in enumerate(found.shape, 1))
-    return same and found.with_shape(full.shape) == full
+    return same and found.with_shape(full.shape).dense() == full.dense()
 
 
 def _offer_what_fits(node: Node) -> None:
