@@ -66,7 +66,7 @@ def compare_whole(backend: Backend, graph: Graph, *, training: bool) -> None:
         with np.errstate(all="ignore"):
             spread = np.max([np.abs(other[name] - value) for other in others], axis=0)
             scale = np.max(np.abs(value), initial=1.0, where=np.isfinite(value))
-            is_near = np.abs(np.asarray(found[name]) - value) <= _ROOM[element] * scale + 50 * spread
+            is_near = np.abs(found[name] - value) <= _ROOM[element] * scale + 50 * spread
         if not np.all(is_near | ~np.isfinite(spread) | (found[name] == value)):
             raise Counterexample(f"{name} is {found[name]}, the reference computes {value}", part)
 
@@ -81,4 +81,4 @@ def _run(function: Any, graph: Graph, layout: Layout, shaking: float = 0.0, seed
         name: np.asarray(results.outputs[name])[: real_frames(node.type, results.frames)]
         for name, node in graph.roots.items()
     }
-    return {**outputs, **{f"update of {name}": value for name, value in results.updates.items()}}
+    return {**outputs, **{f"update of {name}": np.asarray(value) for name, value in results.updates.items()}}
