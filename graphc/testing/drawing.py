@@ -35,6 +35,7 @@ class Drawing:
     ``sources`` are all new inputs and parameters; with ``constants``, some of them are frozen at one number.
     A recipe asks for operands and applies its operator; what it asks for always exists. Operands that have frames have
     those of ``axis``; ``selections`` has for each axis that was made from another one the index of its frames there.
+    ``storage`` is that of the next new input that may be sparse, where chance is not to decide.
     """
 
     choices: Choices
@@ -44,11 +45,12 @@ class Drawing:
     pool: list[Node] = field(default_factory=list)
     sources: list[Node] = field(default_factory=list)
     selections: dict[DynamicAxis, Node] = field(default_factory=dict)
+    storage: Storage | None = None
     _names: int = 0
 
-    def begin(self, choices: Choices) -> None:
+    def begin(self, choices: Choices, storage: Storage | None = None) -> None:
         """Begin another graph, by these decisions: the next operands are new, and so are their names."""
-        self.choices, self.axis = choices, DEFAULT_AXIS
+        self.choices, self.axis, self.storage = choices, DEFAULT_AXIS, storage
         self.pool.clear()
         self.selections.clear()
 
@@ -104,10 +106,13 @@ class Drawing:
 
     def source(self, shape: Shape, *, frames: bool | None = None, sparse: bool = False) -> Node:
         """A new input or parameter."""
-        if frames is False or (frames is None and self.choices.integer(0, 2) == 0):
+        if frames is not False and sparse and self.storage is not None:
+            storage, self.storage = self.storage, None
+        elif frames is False or (frames is None and self.choices.integer(0, 2) == 0):
             return self.parameter(shape)
-        storages = (Storage.DENSE, Storage.DENSE, *Storage) if sparse else (Storage.DENSE,)
-        storage = self.choices.one_of(storages)
+        else:
+            storages = (Storage.DENSE, Storage.DENSE, *Storage) if sparse else (Storage.DENSE,)
+            storage = self.choices.one_of(storages)
         if (index := self.selections.get(self.axis)) is not None:
             target, _ = index.inputs
             with self.on(_axis(target)):

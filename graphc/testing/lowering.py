@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backend import Backend, Environment, Feeds, Parameters, Results, load
-from graphc.ir import ElementType, Graph, Node, Op, topological
+from graphc.ir import ElementType, Graph, Node, Op, Storage, topological
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.testing.choices import Seeded
 from graphc.testing.counterexample import Counterexample, blamed_on
@@ -151,9 +151,14 @@ def _batches(chosen: Sequence[type[Op]], count: int) -> Iterator[tuple[Mode, Gra
             drawing = Drawing(Seeded.of(options().seed), mode.element)
             roots = {}
             for cls, index in pairs[start : start + _BATCH]:
-                drawing.begin(Seeded.of(options().seed, cls.names[0], index))
+                drawing.begin(Seeded.of(options().seed, cls.names[0], index), _storage(cls, index))
                 roots[f"{cls.names[0]} {index}"] = RECIPES[cls].make(drawing, cls)
             yield mode, Graph(roots)
+
+
+def _storage(cls: type[Op], index: int) -> Storage | None:
+    """How an example stores its first input: backends have other code for each storage that an operator takes."""
+    return tuple(Storage)[index % len(Storage)] if cls.takes_sparse else None
 
 
 def _first_failure(backend: Backend, graph: Graph, mode: Mode) -> str | None:

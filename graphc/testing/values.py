@@ -19,6 +19,8 @@ from graphc.testing.recipes import wish_of
 
 # values at which operators are easily wrong, among harmless ones
 _SPECIAL = (0.0, 1.0, -1.0, np.inf, -np.inf, np.nan)
+# how many of the indices of onehot and sparse values lie outside the sample
+_OUTSIDE = 0.125
 
 
 class RandomFeeds(dict[str, Any]):
@@ -82,12 +84,21 @@ def _feed(node: Node, readers: list[Node], seed: int, lengths: Sequence[int], st
             values = _dense(node, readers, seed, array_shape(node.type, frames), style)
             return domains.one_in_each(values, lengths) if _chooses_frames(node, readers) else values
         case Storage.ONEHOT:
-            return numbers.integers(0, node.type.size, frames, dtype=np.int32)
+            return _indices(numbers, node, readers, (frames,))
         case Storage.SPARSE:
             # two places a frame, which may be the same; shares of labels add up to 1
-            indices = numbers.integers(0, node.type.size, (frames, 2), dtype=np.int32)
+            indices = _indices(numbers, node, readers, (frames, 2))
             values = np.full((frames, 2), 0.5) if wish_of(node, readers) else _any(numbers, indices.shape, style)
             return indices, values.astype(node.type.element.value)
+
+
+def _indices(numbers: np.random.Generator, node: Node, readers: list[Node], shape: tuple[int, ...]) -> np.ndarray:
+    """Places in a sample; some lie before its first or behind its last, which is no entry, unless readers want one."""
+    inside = numbers.integers(0, node.type.size, shape, dtype=np.int32)
+    if wish_of(node, readers):
+        return inside
+    outside = numbers.choice(np.array([-1, node.type.size], np.int32), shape)
+    return np.where(numbers.random(shape) < _OUTSIDE, outside, inside)
 
 
 def shaken(values: Mapping[str, Any], by: float, seed: int) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from graphc.ir import ElementType, Graph, Op, Storage, operator, verify
+from graphc.ops.criteria import CrossEntropyWithSoftmax
 from graphc.ops.normalization import BatchNormalization
-from graphc.ops.sources import LearnableParameter
+from graphc.ops.products import Times
+from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.passes.constants import constant
 from graphc.testing import RECIPES, Style, graphs, operators, random_feeds, random_parameters
 from graphc.testing.choices import Seeded
@@ -121,3 +124,22 @@ def test_graphs_verify(graph: Graph) -> None:
 
 def test_aliases_are_drawn_as_their_operator() -> None:
     assert operator("Splice") in RECIPES
+
+
+@pytest.mark.parametrize("storage", list(Storage))
+@pytest.mark.parametrize("cls", [cls for cls in RECIPES if cls.takes_sparse], ids=lambda cls: cls.names[0])
+def test_the_first_input_is_stored_as_asked(cls: type[Op], storage: Storage) -> None:
+    drawing = Drawing(Seeded.of("storages"))
+    for seed in range(5):
+        drawing.begin(Seeded.of(cls.names[0], seed), storage)
+        node = RECIPES[cls].make(drawing, cls)
+        assert storage in {source.type.storage for source in node.inputs}
+
+
+def test_some_symbols_lie_outside_their_sample() -> None:
+    """On either side, but for labels: a label is a class."""
+    x, labels = (InputValue(name, (3,), storage=Storage.ONEHOT)() for name in ("x", "labels"))
+    graph = Graph({"y": Times()(LearnableParameter("w", (2, 3))(), x), "ce": CrossEntropyWithSoftmax()(labels, x)})
+    feeds = random_feeds(graph, frames=60)
+    assert set(np.unique(feeds["x"])) == {-1, 0, 1, 2, 3}
+    assert set(np.unique(feeds["labels"])) == {0, 1, 2}
