@@ -17,6 +17,7 @@ from graphc.ops.criteria import ClassificationError, CrossEntropy, CrossEntropyW
 from graphc.ops.shaping import Reshape
 from graphc.ops.sources import InputValue
 from graphc.ops.unary import Pass
+from graphc.ops.word_criteria import ClassBasedCrossEntropyWithSoftmax
 
 # what text with a few digits leaves of a sum of 1
 _NEAR = 1e-3
@@ -37,7 +38,7 @@ def check_numbers(reader: Reader, network: Network, roots: Sequence[str], settin
             found.add(_diagnostic("GC0614", problem, bad, stream, reader, settings, _of(name, network[name])))
         elif name in labels:
             node, rule = labels[name]
-            wrong = rule(stream.column)
+            wrong = rule(stream.column, node)
             bad = np.zeros(stream.column.samples, np.bool_) if wrong is None else wrong
             if bad.any():
                 problem = f"{name}, the labels of {node.name} ({node.operation}), {_RULES[rule]}"
@@ -81,7 +82,7 @@ def _owners(offsets: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
-def _no_distribution(column: Column) -> Bad | None:
+def _no_distribution(column: Column, node: NetworkNode) -> Bad | None:
     if column.is_onehot:
         return None
     if isinstance(column, DenseColumn):
@@ -94,7 +95,7 @@ def _no_distribution(column: Column) -> Bad | None:
     return np.logical_or(least < 0, np.abs(sums - 1) > _NEAR)
 
 
-def _no_probability(column: Column) -> Bad:
+def _no_probability(column: Column, node: NetworkNode) -> Bad:
     if isinstance(column, DenseColumn):
         return np.asarray(((column.values < 0) | (column.values > 1)).any(axis=1))
     bad = np.zeros(column.samples, np.bool_)
@@ -102,17 +103,30 @@ def _no_probability(column: Column) -> Bad:
     return bad
 
 
-Rule = Callable[[Column], Bad | None]
+def _no_word(column: Column, node: NetworkNode) -> Bad | None:
+    if not isinstance(column, DenseColumn):
+        return None
+    weights, scores = node.inputs[2].type, node.inputs[3].type
+    assert weights is not None and scores is not None, node
+    word, group, first, end = column.values.T
+    in_class = (first >= 0) & (first <= word) & (word < end) & (end <= weights.dims[1])
+    are_whole = (column.values == np.floor(column.values)).all(axis=1)
+    return ~np.asarray(in_class & (group >= 0) & (group < scores.size) & are_whole)
+
+
+Rule = Callable[[Column, NetworkNode], Bad | None]
 
 _RULES: Mapping[Rule, str] = {
     _no_distribution: "are neither one-hot nor probabilities that add up to 1",
     _no_probability: "lie outside 0 to 1",
+    _no_word: "are no word, its class, and the first word and the end of the class",
 }
 _CRITERIA: Mapping[type, Rule] = {
     CrossEntropyWithSoftmax: _no_distribution,
     CrossEntropy: _no_distribution,
     ClassificationError: _no_distribution,
     Logistic: _no_probability,
+    ClassBasedCrossEntropyWithSoftmax: _no_word,
 }
 
 

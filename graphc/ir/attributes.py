@@ -245,6 +245,8 @@ def _show(value: Any) -> str:
             return f"{name}(...)"
         case tuple():
             return f"({', '.join(map(_show, value))})"
+        case float():
+            return f"{value:g}"
     try:
         return format_value(value)
     except TypeError:

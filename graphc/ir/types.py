@@ -14,6 +14,8 @@ Shape = tuple[Dim, ...]
 MAX_RANK = 12
 # what the index arithmetic of every device can hold
 MAX_DIM = (1 << 31) - 1
+# of one sample
+MOST_ELEMENTS = 1 << 40
 
 
 class ElementType(Enum):

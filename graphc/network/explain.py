@@ -75,6 +75,8 @@ def _shape(node: NetworkNode) -> str:
 
 def title(node: NetworkNode) -> str:
     """What an author calls a node: its name where he gave one, else the text of its expression."""
+    if isinstance(node.op, LearnableParameter) and node.name.startswith("inputs.") and node.op.constant is not None:
+        return f"{node.op.constant:g}"  # a number among the arguments, which the library made a node
     if node.is_called_by_name or node.span is None:
         return node.name
     if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from graphc.diagnostics import Diagnostic, Diagnostics
 from graphc.ir import ElementType, Op, Shape, ShapeError, TensorType, check_arity
-from graphc.ir.types import MAX_RANK
+from graphc.ir.types import MAX_RANK, MOST_ELEMENTS
 from graphc.network import cropping, explain
 from graphc.network.axes import Selections
 from graphc.network.network import Network, NetworkNode, cycles_without_delay, topological
@@ -20,8 +20,6 @@ from graphc.ops.sources import LearnableParameter
 # A pass finds what earlier ones did not only where a shape comes back through a delay. Models need two or three; what
 # is not found after so many, as in s = Splice ((x : PastValue (0, s))), never is.
 _MOST_PASSES = 100
-
-_MOST_ELEMENTS = 1 << 40
 
 
 def infer(network: Network, diagnostics: Diagnostics) -> None:
@@ -213,8 +211,7 @@ class _Inference:
         if node.type.is_complete:
             _require_memory(node.type)
             try:
-                if op.initializer.is_random:
-                    op.initializer.fans(node.type.dims)
+                op.initializer.require_fitting(node.type.dims)
             except ValueError as error:
                 self._reject(node, explain.unusable_initialisation(node, str(error)))
         # a file that was not read may hold the dimensions; the builder has said that it is missing
@@ -268,7 +265,7 @@ def _with_offsets(node: NetworkNode, op: Crop) -> Crop:
 
 
 def _require_memory(type: TensorType) -> None:
-    if type.size > _MOST_ELEMENTS:
+    if type.size > MOST_ELEMENTS:
         raise ShapeError(f"{type} has {type.size:.1e} elements, which no memory holds")
 
 

@@ -14,6 +14,7 @@ from graphc.script.host import HostRecord
 from graphc.script.values import (
     ArrayValue,
     BoolVector,
+    FunctionValue,
     IntVector,
     RecordValue,
     SizeVector,
@@ -158,5 +159,8 @@ def operands_of(found: Sequence[Any], operation: str, span: Span, places: Sequen
     for index, item in enumerate(found):
         if not isinstance(item, NetworkNode):
             message = f"input {index + 1} of {operation} is {describe(item)}, not a node"
-            raise DiagnosticError(Diagnostic("GC0404", message, places[index] if places else span))
+            place = places[index] if places else span
+            is_layer = isinstance(item, FunctionValue)
+            hint = "a layer is applied to a value, as in DenseLayer {10} (x)" if is_layer else None
+            raise DiagnosticError(Diagnostic("GC0404", message, place, hint=hint))
     return list(found)

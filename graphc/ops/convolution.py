@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from graphc.ir import Context, Cost, Op, Shape, ShapeError, TensorType, format_shape, op
+from graphc.ir.types import MOST_ELEMENTS
 from graphc.ops.geometry import (
     AxisGeometry,
     Windows,
@@ -102,6 +103,7 @@ class Convolution(Op):
             return result_type((None,) * x.rank, w, x)
         self._require_equal_groups(x)
         axes = self.geometry(x)
+        _require_memory(axes)
         if w.is_complete and w.size != math.prod(self.kernel_shape(x)):
             wanted = format_shape(self.kernel_shape(x))
             raise ShapeError(f"the weights are {w}, for an input {x} expected {wanted}", 0, 1)
@@ -173,6 +175,7 @@ class Convolution(Op):
             raise ShapeError(f"kernelDims has {given} entries, an input {x} needs {rank}, the last for channels", 1)
         if x.dims[-1] % self.maps:
             raise ShapeError(f"mapDims is {self.maps}, but the input {x} has {x.dims[-1]} channels", 1)
+        self._windows().require_fitting(rank)
         windows = self._without_channel_padding(rank)
         found = (*x.dims[:-1], x.dims[-1] // self.maps)
         sizes = self.output_shape if any(self.output_shape) else self._enlarged(windows, found)
@@ -222,7 +225,7 @@ class Convolution(Op):
         if self.maps < 1:
             raise ShapeError("mapDims is 0: it must be the number of kernels")
         if any(d != 1 for d in self.map_dims[:-1]):
-            raise ShapeError(f"mapDims is {self.map_dims}: only its last entry may differ from 1")
+            raise ShapeError(f"mapDims is {':'.join(map(str, self.map_dims))}: only its last entry may differ from 1")
         if not self.is_shared and (self.transpose or self.groups > 1):
             what = "groups" if self.groups > 1 else "transpose=true"
             raise ShapeError(f"sharing=false, a kernel for every window, goes without {what}")
@@ -232,3 +235,9 @@ class Convolution(Op):
             raise ShapeError(f"groups is {self.groups}, expected 1 or more")
         if self.transpose and (self.groups > 1 or any(d != 1 for d in self.dilation)):
             raise ShapeError(f"{'groups' if self.groups > 1 else 'dilation'} of a transposed convolution must be 1")
+
+
+def _require_memory(axes: Iterable[AxisGeometry]) -> None:
+    reached = math.prod(a.size + max(a.low, 0) + max(a.high, 0) for a in axes)
+    if reached > MOST_ELEMENTS:
+        raise ShapeError(f"with its pads the input has {reached:.1e} elements, which no memory holds", 1)

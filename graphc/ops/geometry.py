@@ -73,6 +73,7 @@ class Windows:
         count, rank = len(self.kernel), len(dims)
         if count > rank:
             raise ShapeError(f"the kernel has {count} axes, the input only {rank}")
+        self.require_fitting(rank)
         kernel = (*self.kernel, *kernel_fill[count:])
         stride = expand(self.stride, count, stride_fill)
         auto = expand(self.auto_padding, count, (False,) * rank)
@@ -82,6 +83,22 @@ class Windows:
         return [
             self._axis(k + 1, dims[k], kernel[k], stride[k], auto[k], low[k], high[k], dilation[k]) for k in range(rank)
         ]
+
+    def require_fitting(self, rank: int) -> None:
+        """Raise `ShapeError` if a list has more entries than the input has axes, or a pad is negative."""
+        lists = {
+            "stride": self.stride,
+            "autoPadding": self.auto_padding,
+            "lowerPad": self.lower_pad,
+            "upperPad": self.upper_pad,
+            "dilation": self.dilation,
+        }
+        for name, values in lists.items():
+            if len(values) > rank:
+                raise ShapeError(f"{name} has {len(values)} entries, the input only {rank} axes")
+        for name, pads in (("lowerPad", self.lower_pad), ("upperPad", self.upper_pad)):
+            if any(pad < 0 for pad in pads):
+                raise ShapeError(f"{name} is {min(pads)}, expected 0 or more")
 
     def _axis(
         self, axis: int, size: int, kernel: int, stride: int, auto: bool, low: int, high: int, dilation: int

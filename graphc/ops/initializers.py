@@ -33,10 +33,17 @@ class Initializer:
     def is_random(self) -> bool:
         return self.kind in RANDOM_KINDS
 
+    def require_fitting(self, dims: tuple[int, ...]) -> None:
+        """Raise `ValueError` if a parameter of that shape (author's order) cannot be initialised so."""
+        if self.is_random:
+            self.fans(dims)
+        elif self.kind == "bilinear" and (len(dims) != 4 or dims[0] != dims[1] or dims[2] != dims[3]):
+            raise ValueError("bilinear needs a square kernel and as many input as output channels")
+
     def fans(self, dims: tuple[int, ...]) -> tuple[float, float]:
         """Fan-in and fan-out of a parameter of that shape (author's order); raises `ValueError`."""
         rank, f, o = len(dims), self.filter_rank, self.output_rank
-        if f + abs(o) > rank:
+        if f < 0 or f + abs(o) > rank:
             raise ValueError(f"initFilterRank {f} and initOutputRank {o} do not fit rank {rank}")
         filter_size = math.prod(dims[:f])
         fan_in = filter_size * math.prod(dims[f + o :] if o >= 0 else dims[f : rank + o])

@@ -114,6 +114,8 @@ class BatchNormalization(_Normalization):
         x = types[0]
         if not channels_first(self.image_layout) and self.spatial:
             raise ShapeError("imageLayout is HWC: spatial normalization needs CHW, channels as the last axis")
+        if self.epsilon < 0:
+            raise ShapeError(f"epsilon is {self.epsilon:g}, expected 0 or more")
         if x.is_complete:
             features = self.features(x)
             for index, type in enumerate(types[1:5], 1):

@@ -27,6 +27,8 @@ class _Times(Op):
         shape, o = a.shape, self.output_rank
         if o < 0:
             raise ShapeError(f"outputRank is {o}, expected 0 or more")
+        if self.infer_input_rank_to_map < -1:
+            raise ShapeError(f"inferInputRankToMap is {self.infer_input_rank_to_map}, expected -1 or more")
         if o > a.rank:
             if a.is_complete:
                 raise ShapeError(f"outputRank is {o}, but the left operand is {a}", 0)

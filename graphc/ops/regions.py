@@ -34,6 +34,8 @@ class ROIPooling(Op):
     def infer(self, image: TensorType, regions: TensorType) -> TensorType:
         if len(self.shape) != 2 or min(self.shape) < 1:
             raise ShapeError(f"shape is {' : '.join(map(str, self.shape))}, expected width : height of the result")
+        if not self.spatial_scale > 0:
+            raise ShapeError(f"spatialScale is {self.spatial_scale:g}, expected more than 0")
         if image.is_complete and image.rank != 3:
             raise ShapeError(f"the input is {image}, expected an image [width x height x channels]", 0)
         if regions.is_complete and (regions.rank > 2 or regions.dim(1) != 4):

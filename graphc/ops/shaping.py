@@ -40,9 +40,20 @@ class Reshape(_Moving):
 
     def infer(self, x: TensorType) -> TensorType:
         begin, end = max(self.begin_axis - 1, 0), self.end_axis - 1 if self.end_axis > 0 else x.rank
-        if x.is_complete and not begin <= end <= x.rank:
-            raise ShapeError(f"axes {begin + 1} to {end} are outside {x}", 0)
+        self._require_range(x, begin, end)
         return x.with_shape((*x.shape[:begin], *self._replacement(x, x.shape[begin:end]), *x.shape[end:]))
+
+    def _require_range(self, x: TensorType, begin: int, end: int) -> None:
+        for name, axis in (("beginAxis", self.begin_axis), ("endAxis", self.end_axis)):
+            if axis < 0:
+                raise ShapeError(f"{name} is {axis}, expected 0 or more")
+        if not x.is_complete or begin <= end <= x.rank:
+            return
+        if begin <= end:
+            raise ShapeError(f"axes {begin + 1} to {end} are outside {x}", 0)
+        if self.end_axis > 0:
+            raise ShapeError(f"endAxis is {self.end_axis}, which is before beginAxis, {self.begin_axis}")
+        raise ShapeError(f"axis {self.begin_axis} is outside {x}", 0)
 
     def _replacement(self, x: TensorType, replaced: Shape) -> Shape:
         unknown = [d for d in self.dims if not d]
@@ -190,7 +201,10 @@ class RowRepeat(_Moving):
         return x.dense().with_dim(max(x.rank, 1), None if last is None else last * self.num_repeats)
 
     def evaluate(self, c: Context, x: Any) -> Any:
-        return c.xp.concatenate([x] * self.num_repeats, axis=array_axis(c.result.rank))
+        lead = x.shape[: c.result.axis is not None]
+        sample = x.shape[len(lead) :]
+        copies = c.xp.broadcast_to(x.reshape((*lead, 1, *sample)), (*lead, self.num_repeats, *sample))
+        return copies.reshape((*lead, *reversed(c.result.dims)))
 
 
 def _padded(type: TensorType, rank: int) -> TensorType:

@@ -140,6 +140,12 @@ class EditDistanceError(_OfSequences):
     squash_inputs: bool = False
     tokens_to_ignore: tuple[int, ...] = ()
 
+    def check(self, *types: TensorType) -> None:
+        super().check(*types)
+        for field, author in self.spelling.items():
+            if not getattr(self, field) >= 0:
+                raise ShapeError(f"{author} is {getattr(self, field):g}, expected 0 or more")
+
     def evaluate(self, c: Context, a: Any, b: Any) -> Any:
         return self.value(c, a, b, unrolled(c.xp))
 

@@ -98,9 +98,10 @@ class CosDistanceWithNegativeSamples(Op):
         a, b = (_unit(xp, flat(x, t)) for x, t in zip((a, b), c.operands, strict=True))
         count = real_frames(c, a)
         frame = xp.arange(a.shape[0])
-        shifts = [0, *range(self.num_shifts, self.num_shifts + self.num_neg_samples)]
-        others = [xp.take(b, (frame + s) % count, axis=0) if s else b for s in shifts]
-        return xp.stack([(a * other).sum(axis=-1) for other in others], axis=-1)
+        shifts = self.num_shifts % count + xp.arange(self.num_neg_samples)
+        others = xp.take(b, (frame[:, None] + shifts) % count, axis=0)
+        own = (a * b).sum(axis=-1, keepdims=True)
+        return xp.concatenate([own, (a[:, None] * others).sum(axis=-1)], axis=-1)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         return Cost(2.0 * result.size * types[0].size, super().cost(result, *types).bytes)

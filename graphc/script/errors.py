@@ -14,8 +14,16 @@ _RNNS = (
     *("GRU", "RecurrentGRU", "RecurrentGRUStack", "RecurrentBidirectionalGRUStack"),
     *("LSTMP", "RecurrentLSTMP", "RecurrentLSTMPStack", "RecurrentBidirectionalLSTMPStack"),
 )
+_RECORDS = {
+    "BS.RNNs": _RNNS,
+    "BS.Boolean": ("If", "And", "Or", "Xor", "Not", "Toggle"),
+    "BS.Loop": ("IsFirst", "IsLast", "IsFirstN", "IsLastN", "Previous", "Next", "PreviousOrDefault", "NextOrDefault"),
+    "BS.Sequences": ("Gather", "Scatter", "First", "Last", "BroadcastSequenceAs", "PastValueWindow", "FoldL", "FoldR"),
+    "BS.Constants": ("OnesTensor", "ZeroesLike", "OnesLike"),
+    "BS.Network": ("Load", "CloneFunction", "Edit"),
+}
 _INNER = {
-    **{name: f"BS.RNNs.{name}" for name in _RNNS},
+    **{name: f"{record}.{name}" for record, names in _RECORDS.items() for name in names},
     "CreateAugmentWithFixedWindowAttentionHook": "BS.Seq2Seq.CreateAugmentWithFixedWindowAttentionHook",
     "Seq2Seq": "BS.Seq2Seq",
 }

@@ -86,6 +86,7 @@ def initial_value(
 
 def _fixed(initializer: Initializer, dims: tuple[int, ...]) -> Array | None:
     """The values, first axis fastest, where nothing is random."""
+    initializer.require_fitting(dims)
     match initializer.kind:
         case "zero":
             return np.zeros(math.prod(dims))
@@ -102,8 +103,6 @@ def _fixed(initializer: Initializer, dims: tuple[int, ...]) -> Array | None:
 
 
 def _bilinear(dims: tuple[int, ...]) -> Array:
-    if len(dims) != 4 or dims[0] != dims[1] or dims[2] != dims[3]:
-        raise ValueError("bilinear needs a square kernel and as many input as output channels")
     k, channels = dims[0], dims[2]
     profile = 1 - np.abs(np.arange(k) - (k - 1) / 2) / ((k + 1) // 2)
     kernel = profile[:, None] * profile[None, :]

@@ -76,3 +76,23 @@ def test_labels_of_a_logistic_criterion(project: Project) -> None:
     project.points = "|features 1 2 |labels 0.5\n|features 1 2 |labels -1\n"
     found = project.run("run", "--check-data", "m.cntk", "command=Train").diagnostics
     assert "error[GC0615]: labels, the labels of ce (Logistic), lie outside 0 to 1: sample 1 of sequence 1" in found
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [("1 0 0 2", ""), ("2 1 2 3", ""), ("2 0 0 2", "no word"), ("0.5 0 0 2", "no word"), ("2 2 2 3", "no word")],
+)
+def test_labels_of_words_by_class(project: Project, labels: str, told: str) -> None:
+    """Of 3 words in 2 classes: word, class, and the class's first word and its end."""
+    project.edit(
+        ("labels = Input {2}", "labels = Input {4}"),
+        (
+            "CrossEntropyWithSoftmax (labels, z)",
+            "ClassBasedCrossEntropyWithSoftmax (labels, features, ParameterTensor {(2:3)}, z)",
+        ),
+        ("ClassificationError (labels, z)", "SumElements (z)"),
+        ("labels = { dim = 2", "labels = { dim = 4"),
+    )
+    project.points = f"|features 1 2 |labels {labels}\n|features 1 2 |labels 0 0 0 2\n"
+    found = project.run("run", "--check-data", "m.cntk", "command=Train")
+    assert (found.status, told in found.diagnostics) == (2 if told else 0, True)

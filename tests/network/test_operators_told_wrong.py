@@ -20,6 +20,7 @@ TOLD: dict[str, list[tuple[str, str, str]]] = {
         ("TransposeTimes (m, x)", "GC0201 m is [2 x 3 x 2]: only vectors and matrices can be transposed", ""),
         ("KhatriRaoProduct (m, x)", "GC0201 m is [2 x 3 x 2], a vector was expected", ""),
         ("Times (w, w, outputRank=3)", "GC0201 outputRank is 3, but w is [4 x 2]", ""),
+        ("CrossEntropyWithSoftmax (x, 3)", "GC0201 shapes differ: x is [3 x *], 3 is [1]", ""),
         ("ConvolutionalLayer {4, (3:3)} (x)", "GC0201 the kernel has 2 axes, the input only 1", ""),
         ("MaxPoolingLayer {(2:2)} (x)", "GC0201 the kernel has 2 axes, the input only 1", ""),
     ],
@@ -28,6 +29,9 @@ TOLD: dict[str, list[tuple[str, str, str]]] = {
         ("Slice (0, 1, x, axis=3)", "GC0201 axis 3 is outside [3 x *]", ""),
         ("RowSlice (2, 2, x)", "GC0201 rows 2 to 3 are outside [3 x *]", ""),
         ("ReshapeDimension (x, 3, 4)", "GC0201 axes 3 to 3 are outside [3 x *]", ""),
+        ("NewReshape (x, 3, beginAxis=3)", "GC0201 axis 3 is outside [3 x *]", ""),
+        ("NewReshape (x, 3, beginAxis=-1)", "GC0201 beginAxis is -1, expected 0 or more", ""),
+        ("NewReshape (x, 3, beginAxis=2, endAxis=1)", "GC0201 endAxis is 1, which is before beginAxis, 2", ""),
         ("FlattenDimensions (x, 2, 3)", "GC0201 axes 2 to 4 are outside [3 x *]", ""),
     ],
     "incompatible broadcast": [
@@ -45,7 +49,47 @@ TOLD: dict[str, list[tuple[str, str, str]]] = {
         # 0 asks for inference, and nothing says how many
         ("LinearLayer {0} (x)", "GC0202 the shape [? x 3] of the parameter z.W cannot be inferred", "LinearLayer {0}"),
     ],
+    "wrong attribute": [
+        ("Pooling (x, 'max', 2, stride=(1:1))", "GC0201 stride has 2 entries, the input only 1 axes", ""),
+        ("ConvolutionalLayer {4, 2, lowerPad=-1} (w)", "GC0201 lowerPad is -1, expected 0 or more", ""),
+        (
+            "ConvolutionalLayer {4, (3:3), pad=true, dilation=1000000} (Input {4:4:1})",
+            "GC0201 with its pads the input has 4.0e+12 elements, which no memory holds: z.x is [4 x 4 x 1]",
+            "",
+        ),
+        ("Times (w, y, inferInputRankToMap=-2)", "GC0201 inferInputRankToMap is -2, expected -1 or more", ""),
+        ("EditDistanceError (x, x, insPen=-1)", "GC0201 insPen is -1, expected 0 or more", ""),
+        (
+            "ROIPooling (Input {4:4:1}, Input {4}, (2:2), spatialScale=0)",
+            "GC0201 spatialScale is 0, expected more than 0",
+            "",
+        ),
+        ("ClassificationError (x, x, topN=y)", "GC0201 topN is [5 x *], expected one constant", ""),
+        (
+            "ClassificationError (x, x, topN='a')",
+            "GC0404 input 3 of ClassificationError is the string 'a', not a node",
+            "'a'",
+        ),
+        (
+            "ReduceSum (x, axis=(1:2))",
+            "GC0406 the attribute axis of ReduceElements is (1, 2), not a whole number",
+            "1:2",
+        ),
+        (
+            "ParameterTensor {(3:3:2:1), init='bilinear'} + x",
+            "GC0411 the parameter z.PlusArgs[0] [3 x 3 x 2 x 1] cannot be initialised: bilinear needs a square "
+            "kernel and as many input as output channels",
+            "ParameterTensor {(3:3:2:1), init='bilinear'}",
+        ),
+        (
+            "ParameterTensor {3, initFilterRank=-1} + x",
+            "GC0411 the parameter z.PlusArgs[0] [3] cannot be initialised: initFilterRank -1 and initOutputRank 1 do "
+            "not fit rank 1",
+            "ParameterTensor {3, initFilterRank=-1}",
+        ),
+    ],
     "unknown operator": [
+        ("If (x, 1, 0)", "GC0301 unknown identifier 'If' | did you mean 'BS.Boolean.If'?", "If"),
         ("Tahn (x)", "GC0301 unknown identifier 'Tahn' | did you mean 'Tanh'?", "Tahn"),
         ("Relu (x)", "GC0301 unknown identifier 'Relu' | did you mean 'ReLU'?", "Relu"),
         ("BS.Sequences.Lst (x)", "GC0301 unknown identifier 'Lst' | did you mean 'Last'?", "Lst"),
