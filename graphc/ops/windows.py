@@ -1,11 +1,11 @@
-"""Frames around chosen ones, looked up in one go."""
+"""Frames around chosen ones, looked up in one go, and frames at the border of their sequence."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
-from graphc.ops.frames import at, lengths_of_frames, sequences_of
+from graphc.ops.frames import at, lengths_of_frames, neighbour, sequences_of
 
 
 @op
@@ -51,3 +51,37 @@ class GatherWindow(Op):
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         return Cost(0.0, super().cost(result, *types).bytes)
+
+
+@op
+class BorderFrames(Op):
+    """1 in the frames whose neighbour ``offset`` frames ahead is outside the sequence, else 0.
+
+    Nothing is read of ``x`` but which frames it has. Authors do not write it: ``BS.Loop.IsFirst``, ``IsLast`` and their
+    like become it.
+
+    Example: ``BorderFrames ([3 x *], offset=-1) = [1 x *]``
+    """
+
+    names: ClassVar = ("BorderFrames",)
+    family: ClassVar = "sequences"
+    arity: ClassVar = (1, 1)
+    operands: ClassVar = ("x",)
+    no_gradient: ClassVar = frozenset({0})
+
+    offset: int
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.dense().with_shape((1,))
+
+    def check(self, x: TensorType) -> None:
+        if x.axis is None:
+            raise ShapeError(f"operand 1 is {x}: only values that depend on an input have frames", 0)
+
+    def evaluate(self, c: Context, x: Any) -> Any:
+        sequences = sequences_of(c, c.operands[0].axis, x.shape[0])
+        _, is_inside = neighbour(c.xp, sequences, self.offset)
+        return (~is_inside)[:, None].astype(c.result.element.value)
+
+    def cost(self, result: TensorType, *types: TensorType) -> Cost:
+        return super().cost(result)

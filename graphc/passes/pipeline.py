@@ -11,6 +11,7 @@ from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.fold import fold
 from graphc.passes.hoist import hoist
+from graphc.passes.masks import masks
 from graphc.passes.pack import pack
 from graphc.passes.prune import prune
 from graphc.passes.repeats import repeats
@@ -23,7 +24,10 @@ Pass = Callable[[Graph], Graph]
 Dump = Callable[[str, Graph], None]
 
 # In this order, again until none of them changes anything: what simplify leaves out can show fold more constants.
-PASSES: tuple[Pass, ...] = (trim, bodies, repeats, windows, pack, hoist, stacks, canonicalise, fold, simplify, prune)
+PASSES: tuple[Pass, ...] = (
+    *(trim, bodies, masks, repeats, windows, pack, hoist, stacks),
+    *(canonicalise, fold, simplify, prune),
+)
 
 # Each round is sound, so stopping early costs nothing but a little of the gain.
 _MOST_ROUNDS = 10

@@ -44,11 +44,12 @@ from graphc.ops.convolution import Convolution
 from graphc.ops.legacy_convolution import LegacyConvolution
 from graphc.ops.pooling import AveragePooling, MaxPooling, Pooling
 from graphc.ops.unpooling import MaxUnpooling
-from graphc.ops.windows import GatherWindow
+from graphc.ops.windows import BorderFrames, GatherWindow
 from graphc.testing import domains
 from graphc.testing.domains import POSITIVE, PROBABILITY, Domain
 from graphc.testing.drawing import Drawing, divisors
 from graphc.testing.recipes_sequences import (
+    border,
     delay,
     gathering,
     layers,
@@ -409,6 +410,7 @@ RECIPES: dict[type[Op], Recipe] = {
     sequences.ScatterPacked: Recipe(scattering, frames_are_independent=False),
     sequences.ReconcileDynamicAxis: Recipe(reconciliation, frames_are_independent=False),
     GatherWindow: Recipe(window, frames_are_independent=False),
+    BorderFrames: Recipe(border, frames_are_independent=False),
     legacy_reshape.Restack: Recipe(restacking, frames_are_independent=False),
     sequences.TimeReverse: Recipe(with_frames, frames_are_independent=False),
     recurrent_stack.OptimizedRNNStack: Recipe(layers, frames_are_independent=False),

@@ -18,7 +18,7 @@ from graphc.ops.shaping import Reshape, RowStack, Slice, TransposeDimensions
 from graphc.ops.softmax import Softmax
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.unary import Negate, Sigmoid, Tanh
-from graphc.ops.windows import GatherWindow
+from graphc.ops.windows import BorderFrames, GatherWindow
 from graphc.testing.choices import Choices
 from graphc.testing.drawing import LARGEST, Drawing, Shape
 
@@ -67,6 +67,10 @@ def window(d: Drawing, cls: type[Op]) -> Node:
     offsets = tuple(c.integer(-2, 2) for _ in range(c.integer(1, 3)))
     with d.on(_axis(index.inputs[0])):
         return GatherWindow(offsets, c.one_of(_DEFAULTS))(index, d.anything(frames=True))
+
+
+def border(d: Drawing, cls: type[Op]) -> Node:
+    return BorderFrames(d.choices.one_of((-1, 1)) * _time_step(d.choices))(d.anything(frames=True))
 
 
 def restacking(d: Drawing, cls: type[Op]) -> Node:

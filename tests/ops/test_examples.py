@@ -27,7 +27,7 @@ OPERATORS = [op for op in dict.fromkeys(REGISTRY.values()) if op.family != "sour
 WITHOUT_VALUE = {cls.names[0] for cls in OPERATORS if cls.evaluate is Op.evaluate}
 # types only, because they are about sequences of several frames (tests/backends/test_sequence_vectors.py)
 WITHOUT_VALUE |= {"Where", "PackedIndex", "GatherPacked", "ScatterPacked", "ReconcileDynamicAxis", "TimeReverse"}
-WITHOUT_VALUE |= {"LegacyReshapeFrames", "PastValue", "FutureValue", "GatherWindow"}
+WITHOUT_VALUE |= {"LegacyReshapeFrames", "PastValue", "FutureValue", "GatherWindow", "BorderFrames"}
 # drawn at random
 WITHOUT_VALUE |= {"RandomSample"}
 # made by the compiler from BatchNormalization; the recorded vectors show what they compute

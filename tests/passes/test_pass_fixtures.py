@@ -18,6 +18,7 @@ from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
 from graphc.passes.fold import fold
 from graphc.passes.hoist import hoist
+from graphc.passes.masks import masks
 from graphc.passes.pack import pack
 from graphc.passes.pipeline import PASSES, optimise
 from graphc.passes.prune import prune
@@ -31,6 +32,7 @@ from graphc.testing.equivalence import checked
 TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
     "trim": trim,
     "bodies": bodies,
+    "masks": masks,
     "repeats": repeats,
     "windows": windows,
     "pack": pack,
