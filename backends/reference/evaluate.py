@@ -100,7 +100,9 @@ class Step:
         # infinities and NaNs are values like others here; who trains looks for them
         with np.errstate(all="ignore"):
             value = np.asarray(self._evaluated(node, operands))
-        assert value.shape[node.type.axis is not None :] == tuple(reversed(node.type.dims)), (node, value.shape)
+        sample = value.shape[node.type.axis is not None :]
+        wanted = tuple(reversed(node.type.dims))
+        assert sample == wanted, f"a sample of {node} has the array shape {sample}, inferred {wanted}"
         return value
 
     def _evaluated(self, node: Node, operands: list[Any]) -> Any:
@@ -174,7 +176,8 @@ def densify(feed: Any, type: TensorType) -> np.ndarray:
     inside = (indices >= 0) & (indices < type.size)
     rows = np.broadcast_to(np.arange(len(indices))[:, None], indices.shape)
     dense = np.zeros((len(indices), type.size))
-    np.add.at(dense, (rows[inside], indices[inside]), values[inside])
+    with np.errstate(invalid="ignore"):  # two entries of one place may be inf and -inf
+        np.add.at(dense, (rows[inside], indices[inside]), values[inside])
     return dense.reshape(array_shape(type, len(indices)))
 
 

@@ -105,6 +105,7 @@ def checked(transform: Callable[[Graph], Graph], graph: Graph, *, gradients: boo
     """What the pass makes of the graph; fails as `check_pass` does."""
     with blamed_on(graph):
         after = transform(graph)
+        assert isinstance(after, Graph), f"the pass gives {type(after).__name__}, not a Graph"
         verify(after)
         assert_equivalent(graph, after, gradients=gradients)
         again = transform(after)
@@ -117,7 +118,7 @@ def checked(transform: Callable[[Graph], Graph], graph: Graph, *, gradients: boo
 
 
 def _require_same_roots(before: Graph, after: Graph) -> None:
-    assert list(before.roots) == list(after.roots), (list(before.roots), list(after.roots))
+    assert list(before.roots) == list(after.roots), f"the roots {[*before.roots]} became {[*after.roots]}"
     for name, node in before.roots.items():
         assert node.type == after.roots[name].type, f"{name}: {node.type} became {after.roots[name].type}"
 
@@ -142,14 +143,14 @@ def _require_equal(
         return
     # passes on loops change the order of sums; how much rounding matters, values show that are a little off
     others = [compute(before, values.shaken(each)) for each in range(_SHAKES)]
-    assert found.keys() == expected.keys(), (sorted(found), sorted(expected))
+    _require_same_names(found, expected)
     for name, value in expected.items():
         with np.errstate(all="ignore"):
             spread = np.max([np.abs(other[name] - value) for other in others], axis=0)
             scale = np.max(np.abs(value), initial=1.0, where=np.isfinite(value))
             is_near = np.abs(found[name] - value) <= rtol * scale + _MAGNIFIED * spread
         is_equal = is_near | (found[name] == value) | ~np.isfinite(spread)
-        assert np.all(is_equal), f"{name} is {found[name]}, expected {value}"
+        assert np.all(is_equal), f"{name} became {found[name]}, it was {value}"
 
 
 def _has_loops(graph: Graph) -> bool:
@@ -179,6 +180,11 @@ def _gradients(graph: Graph, root: str, seed: int, original: Graph, values: Valu
 
 
 def _assert_close(found: dict[str, Any], expected: dict[str, Any], *, rtol: float, atol: float) -> None:
-    assert found.keys() == expected.keys(), (sorted(found), sorted(expected))
+    _require_same_names(found, expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=rtol, atol=atol, equal_nan=True, err_msg=name)
+        told = f"{name} (DESIRED) became another value (ACTUAL)"
+        np.testing.assert_allclose(found[name], value, rtol=rtol, atol=atol, equal_nan=True, err_msg=told)
+
+
+def _require_same_names(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    assert found.keys() == expected.keys(), f"what is computed, {sorted(expected)}, became {sorted(found)}"

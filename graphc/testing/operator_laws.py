@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backend import Environment, Feeds, Parameters
+from graphc.diagnostics import did_you_mean
 from graphc.ir import (
     DEFAULT_AXIS,
     Graph,
@@ -77,9 +78,11 @@ def _for_applications(op: type[Op] | str, check: Callable[[Graph], None]) -> Non
 def _class_of(op: type[Op] | str) -> type[Op]:
     cls = operator(op) if isinstance(op, str) else op
     if cls is None:
-        raise ValueError(f"there is no operator {op!r}")
+        names = [name for known in RECIPES for name in known.names]
+        hint = did_you_mean(str(op), names)
+        raise ValueError(f"there is no operator {op!r}" + (f": {hint}" if hint else ""))
     if cls not in RECIPES:
-        raise ValueError(f"nothing says how to apply {cls.names[0]}: give it an entry in graphc.testing.recipes")
+        raise ValueError(f"nothing says how to apply {cls.names[0]}: give it an entry in graphc.testing.RECIPES")
     return cls
 
 

@@ -68,6 +68,20 @@ def test_a_pass_that_crashes_is_a_counterexample() -> None:
     assert len(caught.value.graph.nodes) == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda graph: None, "the pass gives NoneType, not a Graph"),
+        (lambda graph: Graph({"y": graph.roots["z"]}, updates=graph.updates), r"the roots \['z'\] became \['y'\]"),
+        (lambda graph: Graph({"z": Tanh()(graph.roots["z"])}), r"z \(DESIRED\) became another value"),
+    ],
+)
+def test_it_is_told_what_a_pass_has_changed(wrong: Any, told: str) -> None:
+    graph = parse_graph("x = InputValue(shape=3)\nz = Negate(x)\nroot z\n")
+    with pytest.raises(Counterexample, match=told):
+        check_pass(wrong, graph)
+
+
 def test_a_pass_that_is_not_idempotent() -> None:
     def grow(graph: Graph) -> Graph:
         return Graph({name: Negate()(Negate()(node)) for name, node in graph.roots.items()}, graph.names)
@@ -100,7 +114,7 @@ def test_a_value_of_another_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unknown_operators_are_told() -> None:
-    with pytest.raises(ValueError, match="there is no operator 'Sigmoit'"):
+    with pytest.raises(ValueError, match=r"there is no operator 'Sigmoit': did you mean Sigmoid\?"):
         check_gradient("Sigmoit")
     with pytest.raises(ValueError, match="nothing says how to apply InputValue"):
         check_gradient("InputValue")
