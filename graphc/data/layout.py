@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +53,17 @@ def layout(lengths: Ints, room: Room | None = None, *, may_be_regular: bool = Tr
     """
     lengths = np.asarray(lengths, np.int32)
     room = room or Room.for_lengths(lengths)
-    lanes = _lanes(lengths, room, may_be_regular and _is_regular(lengths, room))
-    return _frames(_sequences(lengths, room, lanes), int(lengths.sum()), room)
+    return _regular(room) if may_be_regular and _is_regular(lengths, room) else _laid_out(lengths, room)
+
+
+@lru_cache(maxsize=32)
+def _regular(room: Room) -> Frames:
+    """The axis of sequences of one length that fill the room: the same object for all minibatches."""
+    return _laid_out(np.full(room.sequences, room.time, np.int32), room, is_regular=True)
+
+
+def _laid_out(lengths: Ints, room: Room, *, is_regular: bool = False) -> Frames:
+    return _frames(_sequences(lengths, room, _lanes(lengths, room, is_regular)), int(lengths.sum()), room)
 
 
 def layout_rows(lengths: Ints, rows: Ints, begins: Ints, room: Room) -> Frames:

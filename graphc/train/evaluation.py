@@ -161,7 +161,7 @@ class EvaluationStep:
         """The program for a minibatch and what it is given of it."""
         batches = table.minibatches.batches
         if batches is not None:
-            kind, minibatch = "sequences", jax.device_put(batches[row], self.device)
+            kind, minibatch = "sequences", batches[row]
         else:
             full = bool(table.minibatches.counts[row] == table.minibatches.capacity)
             kind = "full" if full else "partial"

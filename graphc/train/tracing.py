@@ -61,7 +61,7 @@ class TraceStep:
         """
         minibatches = epoch.minibatches
         if minibatches.batches is not None:
-            kind, batch = "sequences", jax.device_put(minibatches.batches[minibatch], self.step.device)
+            kind, batch = "sequences", minibatches.batches[minibatch]
         else:
             kind, batch = "full" if minibatches.counts[minibatch] == minibatches.capacity else "partial", None
         parameters = {**self.values, **state.fixed, **state.carry.running, **state.carry.trained}
