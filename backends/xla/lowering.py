@@ -13,9 +13,10 @@ import jax.numpy as jnp
 
 from graphc.backend import Environment, Feeds, Function, Parameters, Results
 from graphc.backends.xla.arithmetic import rounded, widened
+from graphc.backends.xla.time_major import axis_of, lanes_in_step, time_major_nodes
 from graphc.backends.xla.values import Columns, Kept, Value, to_channels_last
 from graphc.diagnostics import Diagnostic, DiagnosticError
-from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage
+from graphc.ir import Context, ElementType, Frames, Graph, Lanes, Node, Op, Sequences, Storage, TensorType
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import align, array_axis, array_shape
 from graphc.ops.legacy_reshape import Restack
@@ -167,16 +168,19 @@ class Step:
             case _:
                 self.values[node] = self.value(node)
         for tap in self.tapped.get(node, ()):
-            y = self.values[node].array
-            self.values[node] = Value(node.type, y + tap.astype(y.dtype))
+            y = self.ordered(node, node)
+            self.values[node] = self.made(node, y + tap.astype(y.dtype))
 
     def entries(self, product: Node) -> tuple[Any, Any]:
-        """Indices and values of the right operand; those of padding are outside, so that they touch nothing."""
-        symbols, frames = self.values[product.inputs[1]], self.context(product).frames
-        is_onehot = symbols.type.storage is Storage.ONEHOT
-        indices, values = (symbols.array[:, None], None) if is_onehot else symbols.array
+        """Indices and values of the right operand; those of padding are outside, so that they touch nothing.
+
+        In the order in which the product has its frames.
+        """
+        symbols, type = self.ordered(product, product.inputs[1]), product.inputs[1].type
+        frames = self.context(product).frames
+        indices, values = (symbols[:, None], None) if type.storage is Storage.ONEHOT else symbols
         if frames is not None and frames.mask is not None:
-            indices = jnp.where(frames.mask[:, None] != 0, indices, symbols.type.size)
+            indices = jnp.where(frames.mask[:, None] != 0, indices, type.size)
         return indices, values
 
     def value(self, node: Node) -> Value:
@@ -190,11 +194,36 @@ class Step:
                 return Value(node.type, array.reshape(array_shape(node.type)))
             case LearnableParameter():
                 return Value(node.type, self.parameter(node))
+        is_time_major = node in self.time_major
+        operands = [self.values[source] for source in node.inputs]
+        if is_time_major:
+            operands = [
+                Value(v.type, self.ordered(node, i)) if v.type.axis else v
+                for i, v in zip(node.inputs, operands, strict=True)
+            ]
         with jax.named_scope(node.op.names[0]):
             c = self.context(node)
-            return rounded(
-                self.arithmetic, node.op, c, partial(apply, node.op, c), *(self.values[i] for i in node.inputs)
-            )
+            found = rounded(self.arithmetic, node.op, c, partial(apply, node.op, c), *operands)
+        return self.made(node, found.array) if is_time_major else found
+
+    def ordered(self, node: Node, source: Node) -> Any:
+        """The array of ``source`` with its frames in the order in which ``node`` is computed."""
+        lanes = self.time_major.get(node)
+        return self.values[source].array if lanes is None else self.values[source].time_major(lanes)
+
+    def made(self, node: Node, array: Any, type: TensorType | None = None) -> Value:
+        """What was computed with the frames in the order of a node: its own value, unless another type is told."""
+        type, lanes = type or node.type, self.time_major.get(node)
+        return Value(type, array) if lanes is None or type.axis is None else Value(type, time_major=array, lanes=lanes)
+
+    @cached_property
+    def time_major(self) -> Mapping[Node, int]:
+        """The nodes that are computed with the frames in the order of time, and how many sequences their axis has."""
+        lanes = {name: n for name, frames in self.axes.items() if (n := lanes_in_step(frames)) is not None}
+        if not lanes:
+            return {}
+        chosen = time_major_nodes(self.graph, lanes)
+        return {node: lanes[axis.name] for node in chosen if (axis := axis_of(node)) is not None}
 
     def selection(self, op: Where, node: Node) -> Value:
         """The indices of chosen frames; their dynamic axis is known from here on."""
@@ -224,10 +253,10 @@ class Step:
     def split(self, slices: Sequence[Node]) -> dict[Node, Value]:
         first = slices[0]
         assert isinstance(first.op, Slice)
-        x = self.values[first.inputs[0]].dense
+        x = self.ordered(first, first.inputs[0])
         sizes = [node.type.dim(first.op.axis) for node in slices]
         parts = jax.lax.split(x, sizes, axis=x.ndim + array_axis(first.op.axis))  # pyright: ignore[reportArgumentType]
-        return {node: Value(node.type, part) for node, part in zip(slices, parts, strict=True)}
+        return {node: self.made(first, part, node.type) for node, part in zip(slices, parts, strict=True)}
 
     def fed(self, name: str, node: Node) -> Any:
         value = self.feeds[name]
@@ -245,7 +274,7 @@ class Step:
         return jnp.asarray(self.parameters[parameter.name], dtype).reshape(shape)
 
     def context(self, node: Node) -> Context:
-        axis = node.type.axis or next((i.type.axis for i in node.inputs if i.type.axis is not None), None)
+        axis = axis_of(node)
         return Context(
             xp=jnp,
             operands=tuple(i.type for i in node.inputs),

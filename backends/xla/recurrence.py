@@ -20,7 +20,7 @@ from graphc.backends.xla.arithmetic import widened
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
 from graphc.backends.xla.scans import Gradients, Tap, scan
 from graphc.backends.xla.values import Value
-from graphc.ir import Carry, Graph, Lanes, Node, Region, Sequences, Storage
+from graphc.ir import Carry, Graph, Lanes, Node, Region, Sequences, Storage, TensorType
 from graphc.ir.layout import array_shape
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Plus
 from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
@@ -38,10 +38,11 @@ def run_loop(op: Scan, step: Step, node: Node) -> Mapping[Node, Value]:
     ]
     outputs = tuple(dict.fromkeys(n.op.output for n in same if isinstance(n.op, Scan)))
     before = history_of(op.region, step.environment.carried)
-    found, after = _Loop.of(op.region, outputs, step, node, before).run()
+    loop = _Loop.of(op.region, outputs, step, node, before)
+    found, after = loop.run()
     if before is not None:
         step.carried.update(after)
-    return {n: Value(n.type, found[n.op.output]) for n in same if isinstance(n.op, Scan)}
+    return {n: loop.by_frames(n.type, found[n.op.output]) for n in same if isinstance(n.op, Scan)}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class _Loop:
             step,
             sequences,
             sequences.lanes or _one_a_lane(sequences),
-            {name: widened(value.dense) for name, value in zip(region.steps, values, strict=False)},
+            dict(zip(region.steps, values, strict=False)),
             {name: widened(value.dense) for name, value in zip(region.constants, values[steps:], strict=False)},
             states,
             outside,
@@ -95,11 +96,11 @@ class _Loop:
         )
 
     def run(self) -> tuple[dict[str, Any], History]:
-        """The results at every frame, and the last of what one step hands to the next."""
-        lanes, real = self.lanes, self.sequences.ids < self.sequences.starts.shape[0]
-        xs = jax.tree.map(lambda x: _to_lanes(x, lanes, real), (dict(self.frames), dict(self.outside)))
-        time, count = lanes.frames.shape
-        rows = xs, None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
+        """The results ``(time, lanes, …)``, and the last of what one step hands to the next."""
+        xs = {name: self._by_steps(value) for name, value in self.frames.items()}
+        outside = {key: _to_lanes(x, self.lanes, self.real) for key, x in self.outside.items()}
+        time, count = self.lanes.frames.shape
+        rows = (xs, outside), None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
         start = {carry.name: self._first(carry, count) for carry in self.region.carries}
         tapped = self.tapped
         matrices = {each.name: self.constants[each.name] for each in tapped.values()}
@@ -122,7 +123,27 @@ class _Loop:
 
         with full_precision():
             found, last = scan(step, arguments.leaves, start, rows, gradients, reverse=self.region.backward)
-        return {name: _from_lanes(y, lanes, real) for name, y in found.items()}, last
+        return found, last
+
+    def _by_steps(self, value: Value) -> Any:
+        """The frames of a value as ``(time, lanes, …)``."""
+        if not self.lanes.is_regular:
+            return _to_lanes(widened(value.dense), self.lanes, self.real)
+        time, count = self.lanes.frames.shape
+        x = widened(Value(value.type, value.time_major(count)).dense)
+        return x.reshape(time, count, *x.shape[1:])
+
+    def by_frames(self, type: TensorType, result: Any) -> Value:
+        """A result of the loop, ``(time, lanes, …)``, as that of a node."""
+        time, count = self.lanes.frames.shape
+        if self.lanes.is_regular:
+            return Value(type, time_major=result.reshape(time * count, *result.shape[2:]), lanes=count)
+        return Value(type, _from_lanes(result, self.lanes, self.real))
+
+    @cached_property
+    def real(self) -> Any:
+        """Which frames are no padding."""
+        return self.sequences.ids < self.sequences.starts.shape[0]
 
     @cached_property
     def tapped(self) -> dict[Node, _Applied]:
@@ -143,8 +164,7 @@ class _Loop:
         if self.region.backward:
             position = lengths_of_frames(jnp, self.sequences) - 1 - position
         # a gap begins afresh in every step: what would run on there could overflow, and 0 times infinity is a gradient
-        real = self.sequences.ids < self.sequences.starts.shape[0]
-        return jnp.where(_is_no_gap(self.lanes, real), _gathered(position, self.lanes), 0)
+        return jnp.where(_is_no_gap(self.lanes, self.real), _gathered(position, self.lanes), 0)
 
     def _random(self) -> Any:
         draws = any(node.op.family == "random" for node in self.body.nodes)

@@ -1,4 +1,4 @@
-"""Values during lowering: an array in the author's layout, channels last, or both, converted only when asked for."""
+"""Values during lowering: an array in the author's layout, channels last or time-major, converted when asked for."""
 
 from __future__ import annotations
 
@@ -46,11 +46,14 @@ class Value:
     ``channels_last`` is the same with the author's last axis moved to the end, ``(frames, H, W, C)``: the form in
     which convolution, pooling and spatial normalisation are fast. A chain of them never leaves it.
 
+    ``time_major`` is the same with the frames in the order of time, the first of each sequence, the second of each, …:
+    that in which loops have them. Only where ``lanes`` sequences have one length (backends/xla/time_major.py).
+
     A matrix without frames whose columns have a single 1 each may be given by the places of these, ``ones``; a place
     below 0 is a column of no numbers.
     """
 
-    __slots__ = ("_array", "_kept", "_last", "ones", "type")
+    __slots__ = ("_array", "_kept", "_lanes", "_last", "_time_major", "ones", "type")
 
     def __init__(
         self,
@@ -60,9 +63,13 @@ class Value:
         channels_last: Any = None,
         kept: Kept | None = None,
         ones: Any = None,
+        time_major: Any = None,
+        lanes: int = 0,
     ) -> None:
         self.type = type
         self.ones = ones
+        self._time_major = time_major
+        self._lanes = lanes
         self._array = array
         self._last = channels_last
         self._kept = kept
@@ -82,7 +89,7 @@ class Value:
         """Size of the dynamic axis, empty where there is none; symbolic under export."""
         if self.type.axis is None:
             return ()
-        x = self._array if self._last is None else self._last
+        x = next(x for x in (self._last, self._array, self._time_major) if x is not None)
         return ((x[0] if isinstance(x, tuple) else x).shape[0],)
 
     @property
@@ -98,7 +105,15 @@ class Value:
             return found.astype(self.type.element.value).reshape(array_shape(self.type))
         if self._kept is not None:
             return jnp.transpose(self._kept.array, np.argsort(self._kept.axes).tolist())
+        if self._time_major is not None:
+            return jax.tree.map(lambda x: _exchanged(x, -1, self._lanes), self._time_major)
         return jnp.moveaxis(self._last, -1, -self.type.rank)
+
+    def time_major(self, lanes: int) -> Any:
+        """The array with the frames in the order of time."""
+        if self._time_major is None:
+            self._time_major, self._lanes = jax.tree.map(lambda x: _exchanged(x, lanes, -1), self.array), lanes
+        return self._time_major
 
     @property
     def channels_last(self) -> Any:
@@ -120,8 +135,14 @@ class Value:
         if self.ones is not None:
             return Value(self.type, self.array.astype(dtype))
         kept = self._kept and Kept(self._kept.array.astype(dtype), self._kept.axes)
-        array, last = (x if x is None else x.astype(dtype) for x in (self._array, self._last))
-        return Value(self.type, array, channels_last=last, kept=kept)
+        forms = (self._array, self._last, self._time_major)
+        array, last, time_major = (x if x is None else x.astype(dtype) for x in forms)
+        return Value(self.type, array, channels_last=last, kept=kept, time_major=time_major, lanes=self._lanes)
+
+
+def _exchanged(x: Any, outer: int, inner: int) -> Any:
+    """Frames that stand as (outer, inner) as (inner, outer)."""
+    return x.reshape(outer, inner, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)
 
 
 def to_channels_last(x: Any, rank: int) -> Any:
