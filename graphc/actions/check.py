@@ -58,7 +58,7 @@ class CheckedNetwork:
 
 @dataclass(frozen=True)
 class _OpenCommand:
-    """A command that cannot be read for want of a ``$name$``, but its network can be built all the same."""
+    """A command that cannot be read, be it for want of a ``$name$``, but its network can be built all the same."""
 
     name: str
     network: NetworkSource
@@ -174,13 +174,12 @@ def _commands(section: CommandSection, found: Diagnostics) -> Sequence[Command |
     try:
         return section.read()
     except DiagnosticError as error:
-        if not is_undefined(error):
-            found.extend(error.diagnostics)
-            return ()
-        found.extend(as_warnings(error))
+        is_open = is_undefined(error)
+        found.extend(as_warnings(error) if is_open else error.diagnostics)
     if section.record.has("editPath"):
         return ()
-    source = found.keep(lambda: read_network_source(section.record))
+    # what is wrong with the command may be its network, and has been told then
+    source = (found if is_open else Diagnostics()).keep(lambda: read_network_source(section.record))
     return () if source is None else (_OpenCommand(section.name, source),)
 
 

@@ -387,6 +387,32 @@ CASES = (
         edits=(("learningRatesPerSample = 0.1", ""),),
     ),
     Case(
+        "no learning rate, and a network that is wrong",
+        """
+        error[GC0301]: unknown identifier 'CrossEntropyWithSoftmx'
+          --> m.cntk:14:14
+           |
+        14 |         ce = CrossEntropyWithSoftmx (labels, z)
+           |              ^^^^^^^^^^^^^^^^^^^^^^
+           = while evaluating 'ce', at m.cntk:14:9
+           = while evaluating 'criterionNodes', at m.cntk:16:9
+           = hint: did you mean 'CrossEntropyWithSoftmax'?
+
+        error[GC0501]: Train:SGD has no learning rate
+          --> m.cntk:20:5
+           |
+        20 |     SGD = {
+           |     ^^^
+           = hint: set learningRatesPerSample or learningRatesPerMB
+        """,
+        edits=(
+            ("learningRatesPerSample = 0.1", ""),
+            ("CrossEntropyWithSoftmax (labels, z)", "CrossEntropyWithSoftmx (labels, z)"),
+        ),
+        arguments=("check", "m.cntk", "command=Train"),
+        made=(),
+    ),
+    Case(
         "negative learning rate",
         """
         error[GC0503]: Train:SGD:learningRatesPerSample: -0.1 is out of range, expected at least 0
