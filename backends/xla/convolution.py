@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,15 +11,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from graphc.backends.xla import forms
-from graphc.backends.xla.arithmetic import widened
+from graphc.backends.xla import depthwise, forms
 from graphc.backends.xla.lowering import full_precision, lowers_values
 from graphc.backends.xla.values import Value
 from graphc.ir import Context
 from graphc.ops.convolution import Convolution
 from graphc.ops.geometry import AxisGeometry
 
-Axes = Sequence[AxisGeometry]
+Axes = depthwise.Axes
 # (images, kernels, axes, groups) → images
 Form = Callable[[Any, Any, Axes, int], Any]
 
@@ -29,6 +27,9 @@ _MOST_SHIFTS = 64
 _MOST_SPLITS = 32
 # a kernel filled up with zeros multiplies so many times more
 _MOST_GROUPS_FILLED = 8
+
+# where a group is one channel
+DEPTHWISE: Mapping[str, Form] = {"shifts": depthwise.shifted, "edges": depthwise.edged}
 
 
 @lowers_values(Convolution)
@@ -99,23 +100,11 @@ GRADIENTS: Mapping[str, Callable[..., Any]] = {"of images": of_images, "of kerne
 
 
 def adjoints(part: str, choices: Mapping[str, Form], axes: Axes, groups: int) -> forms.Forms:
-    """The forms of a gradient: those of the value, transposed, and one of its own."""
-    found: dict[str, Callable[..., Any]] = {n: partial(GRADIENTS[part], f, axes, groups) for n, f in choices.items()}
-    if part == "of kernels" and "shifts" in choices:
-        found["sums"] = partial(of_kernels_by_sums, axes, groups)
-    return found
-
-
-def of_kernels_by_sums(axes: Axes, groups: int, x: Any, kernel: Any, g: Any) -> Any:
-    """Gradient of the kernels where a group is one channel; the sums over windows are products with a row of ones.
-
-    XLA's CPU compiler makes slow loops of reductions that leave the last axis.
-    """
-    maps = kernel.shape[-1]
-    x, g = widened(x), widened(g)
-    ones = jnp.ones((1, math.prod(g.shape[:-1])), g.dtype)
-    parts = [ones @ (_of_maps(part, maps, groups) * g).reshape(-1, maps) for _, part in _shifts(x, axes)]
-    return jnp.concatenate(parts).reshape(kernel.shape).astype(kernel.dtype)
+    """The forms of a gradient: those of the value, transposed, where a group is one channel others."""
+    of_channels = choices.keys() & DEPTHWISE.keys()
+    transposed = {n: partial(GRADIENTS[part], f, axes, groups) for n, f in choices.items() if n not in of_channels}
+    others = depthwise.GRADIENTS[part] if of_channels else {}
+    return {**transposed, **{n: partial(f, axes, groups) for n, f in others.items()}}
 
 
 def facts(x: Any, kernel: Any, axes: Axes, groups: int) -> forms.Facts:
@@ -140,7 +129,7 @@ def available(kernel: Any, groups: int) -> Mapping[str, Form]:
         if groups == 1:
             found["rows"] = as_rows
         if each == 1:
-            found["shifts"] = shifted
+            found.update(DEPTHWISE)
     if 1 < groups <= _MOST_SPLITS:
         found["split"] = split
     if 1 < groups <= _MOST_GROUPS_FILLED:
@@ -165,24 +154,9 @@ def convolved(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
 def as_rows(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
     """One matrix product, its left operand a row a window; without groups."""
     assert groups == 1, groups
-    rows = jnp.concatenate([part for _, part in _shifts(x, axes)], axis=-1)
+    rows = jnp.concatenate([part for _, part in depthwise.shifts(x, axes)], axis=-1)
     y = rows.reshape(-1, rows.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
     return y.reshape(*rows.shape[:-1], kernel.shape[-1])
-
-
-def shifted(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
-    """The sum over kernel elements of the shifted images times that element; where a group is one channel."""
-    assert kernel.shape[-2] == 1, kernel.shape
-    maps = kernel.shape[-1]
-    total: Any = 0
-    for offset, part in _shifts(widened(x), axes):
-        total = total + _of_maps(part, maps, groups) * widened(kernel[offset][0])
-    return total.astype(x.dtype)
-
-
-def _of_maps(part: Any, maps: int, groups: int) -> Any:
-    """What each kernel sees where a group is one channel; ready to broadcast where there is one group."""
-    return jnp.repeat(part, maps // groups, axis=-1) if maps > groups > 1 else part
 
 
 def split(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
@@ -197,15 +171,6 @@ def filled(x: Any, kernel: Any, axes: Axes, groups: int) -> Any:
     own = jnp.eye(groups, dtype=kernel.dtype)[:, None, :, None]
     full = kernel.reshape(*spatial, 1, each, groups, maps // groups) * own
     return convolved(x, full.reshape(*spatial, groups * each, maps), axes, 1)
-
-
-def _shifts(x: Any, axes: Axes) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """For each element of the kernel, what it sees of the images in all windows."""
-    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((a.low, a.high, 0) for a in axes), (0, 0, 0)])
-    for offset in itertools.product(*(range(a.kernel) for a in axes)):
-        starts = [j * a.dilation for j, a in zip(offset, axes, strict=True)]
-        index = [slice(s, s + (a.windows - 1) * a.stride + 1, a.stride) for s, a in zip(starts, axes, strict=True)]
-        yield offset, padded[(slice(None), *index)]
 
 
 def _transposed(x: Any, kernel: Any, axes: Axes) -> Any:

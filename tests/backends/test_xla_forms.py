@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +14,7 @@ import pytest
 from graphc.backend import Environment, load
 from graphc.backends.reference import gradients
 from graphc.backends.reference.evaluate import FLOAT64
-from graphc.backends.xla import argmax, convolution, forms, pooling
+from graphc.backends.xla import argmax, convolution, depthwise, forms, pooling
 from graphc.ir import ElementType, Graph, Op, Storage
 from graphc.ops.convolution import Convolution
 from graphc.ops.geometry import Windows
@@ -44,6 +46,10 @@ CONVOLUTIONS = [
     (conv((3, 3), 3, dilation=(2, 1)), (6, 5, 2)),
     (conv((3,), 3, auto_padding=(False,), lower_pad=(1,), upper_pad=(2,)), (6, 3)),
     (conv((1, 1), 3, stride=(3,)), (5, 4, 4)),
+    (conv((3, 2), 2, groups=2, dilation=(3, 2), stride=(2, 3)), (7, 5, 2)),
+    (conv((2, 1), 6, groups=3, stride=(3, 2), auto_padding=(False,)), (5, 4, 3)),
+    (conv((5,), 2, groups=2, auto_padding=(False,), lower_pad=(4,), upper_pad=(8,), stride=(3,)), (5, 2)),
+    (conv((1, 2, 2), 2, groups=2, stride=(2, 2, 1)), (2, 3, 4, 2)),
 ]
 POOLINGS = [
     (Pooling(kind, kernel, stride, (auto,), low, high, ceil_out_dim=ceil, include_pad=include), (7, 8, 2))
@@ -60,15 +66,19 @@ POOLINGS = [
     )
 ]
 OPERATORS: list[tuple[Op, tuple[int, ...]]] = [*CONVOLUTIONS, *POOLINGS]
-NAMES = sorted({*pooling.MAXIMUM, *pooling.SUM, "convolution", "rows", "shifts", "split", "filled", "sums"})
+OF_GRADIENTS = {name for forms in depthwise.GRADIENTS.values() for name in forms}
+# forms of a value and of gradients that one program tests
+TOGETHER = [("shifts", "turned", "sums"), ("edges", "running sums")]
+ALONE = sorted({*pooling.MAXIMUM, *pooling.SUM, "convolution", "rows", "split", "filled"})
+NAMES = [*((name,) for name in ALONE), *TOGETHER]
 
 
-def force(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
-    """Choose a form wherever it is there; what was chosen is added to the list as the program is traced."""
+def force(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> list[str]:
+    """Choose these forms wherever they are there; what was chosen is added to the list as the program is traced."""
     used: list[str] = []
 
     def chosen(platform: str, operator: str, part: str, facts: forms.Facts, choices: forms.Forms) -> str:
-        used.append(name if name in choices else next(iter(choices)))
+        used.append(next((name for name in choices if name in names), next(iter(choices))))
         return used[-1]
 
     monkeypatch.setattr(forms, "fastest", chosen)
@@ -112,9 +122,9 @@ def check(op: Op, shape: tuple[int, ...], element: ElementType, monkeypatch: pyt
     weight = np.random.default_rng(2).uniform(0.5, 1.5, expected.shape)
     wanted = wanted_gradients(graph, parameters, feeds, environment, weight)
     tested: set[str] = set()
-    for name in NAMES:
-        used = force(monkeypatch, name)
-        if tested and name not in names_of_forms(op, graph):
+    for names in NAMES:
+        used = force(monkeypatch, names)
+        if tested and not names_of_forms(op, graph).intersection(names):
             continue
         with XLA.precision(graph):
             value, found = program(graph, weight.astype(element.value))(parameters, feeds)
@@ -129,11 +139,22 @@ def check(op: Op, shape: tuple[int, ...], element: ElementType, monkeypatch: pyt
     assert tested == names_of_forms(op, graph)
 
 
+@pytest.mark.parametrize(("rows", "numbers"), [(1, 1), (3, 1), (4, 20), (8, 8192)])
+def test_running_sums_in_steps(rows: int, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depthwise, "_MOST_ROWS", rows)
+    monkeypatch.setattr(depthwise, "_MOST_SUMS", numbers)
+    axes = Windows((3, 2), (2, 1), (True,)).axes((13, 3), (3, 2), (1, 1))
+    draw = np.random.default_rng(0).normal
+    x, g, kernel = draw(size=(6, 13, 3, 2)), draw(size=(6, *(a.windows for a in axes), 2)), np.zeros((3, 2, 1, 2))
+    found, expected = (jax.jit(partial(f, axes, 2))(x, kernel, g) for f in (depthwise.running_sums, depthwise.sums))
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
+
+
 def names_of_forms(op: Op, graph: Graph) -> set[str]:
     if isinstance(op, Convolution):
         (kernel,) = (n.type.dims for n in graph.nodes if isinstance(n.op, LearnableParameter))
         found = set(convolution.available(np.empty(kernel), op.groups))
-        return found | ({"sums"} if "shifts" in found else set())
+        return found | (OF_GRADIENTS if "shifts" in found else set())
     assert isinstance(op, Pooling)
     return set(pooling.MAXIMUM if op.is_max else pooling.SUM)
 
@@ -176,7 +197,7 @@ def test_every_row_of_the_table_is_about_forms_that_exist() -> None:
         "average pooling": pooling.facts(image, axes).keys(),
         "argmax": {"elements"},
     }
-    known = {*NAMES, *argmax.ARGMAX}
+    known = {*itertools.chain(*NAMES), *argmax.ARGMAX}
     for operators in forms.measurements().values():
         for operator, rows in operators.items():
             for row in rows:
