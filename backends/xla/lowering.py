@@ -396,7 +396,7 @@ def unbroadcast(gradient: Any, x: Any) -> Any:
 
 jax.tree_util.register_dataclass(Frames, ["count", "mask", "sequences"], [])
 jax.tree_util.register_dataclass(
-    Sequences, ["ids", "positions", "starts", "lengths", "count", "lanes", "begins"], ["longest"]
+    Sequences, ["ids", "positions", "starts", "lengths", "count", "lanes", "begins", "reach"], ["longest"]
 )
 jax.tree_util.register_dataclass(Lanes, ["frames", "places"], ["is_regular"])
 

@@ -56,9 +56,10 @@ class _Loop:
     # operands by name of the body's source
     frames: Mapping[str, Any]
     constants: Mapping[str, Any]
-    # initial states by number of the operand: without dynamic axis, or what each frame finds outside its sequence
+    # initial states without dynamic axis, by number of the operand
     states: Mapping[int, Any]
-    outside: Mapping[int, Any]
+    # of others what each frame finds outside its sequence, by name of the delay: how far out it looks is its own
+    outside: Mapping[str, Any]
     # what the minibatch before hands on to sequences that go on; none where all begin here
     before: History | None
 
@@ -70,7 +71,7 @@ class _Loop:
         sequences = sequences_of(c, region.axis, total)
         steps = len(region.steps)
         states: dict[int, Any] = {}
-        outside: dict[int, Any] = {}
+        outside: dict[str, Any] = {}
         for carry in region.carries:
             if carry.initial is None:
                 continue
@@ -80,7 +81,7 @@ class _Loop:
             else:
                 distance = carry.time_step if region.backward else -carry.time_step
                 source = sequences_of(c, value.type.axis, value.frames[0])
-                outside[carry.initial] = boundary(c, sequences, distance, widened(value.dense), source)
+                outside[carry.name] = boundary(c, sequences, distance, widened(value.dense), source)
         return _Loop(
             region,
             region.one_step(outputs),
@@ -179,7 +180,9 @@ class _Loop:
         initial = carry.default if self.starts_at_once else 0.0
         if self.starts_at_once and carry.initial is not None:
             initial = self.states[carry.initial]
-        return (jnp.broadcast_to(jnp.asarray(initial, type.element.value), shape),) * carry.time_step
+        # no step looks further back than the longest sequence has frames
+        size = min(carry.time_step, self.lanes.frames.shape[0])
+        return (jnp.broadcast_to(jnp.asarray(initial, type.element.value), shape),) * size
 
     def one(
         self, invariant: Any, history: Any, row: Any, taps: Mapping[Node, Any]
@@ -215,7 +218,7 @@ class _Loop:
         elif carry.initial in states:
             initial = states[carry.initial]
         else:
-            initial = _aligned(outside[carry.initial], before.ndim)
+            initial = _aligned(outside[carry.name], before.ndim)
         return _entered(position < carry.time_step, initial, before)
 
     def _type(self, name: str) -> Any:

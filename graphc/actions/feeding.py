@@ -14,18 +14,18 @@ from graphc.actions.context import RunContext
 from graphc.actions.data_check import check_numbers
 from graphc.actions.networks import inputs_below, wanted_inputs
 from graphc.config.reader import ReaderSettings
-from graphc.config.schedule import rows_of
 from graphc.data.batches import Batches, Shape
 from graphc.data.columns import Column, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch, minibatches_of
 from graphc.data.reader import Reader, open_reader
 from graphc.data.rows import RowBatches
 from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, placing
-from graphc.ir import DynamicAxis, Graph, Storage
+from graphc.ir import DynamicAxis, Graph, Node, Storage
+from graphc.network import explain
 from graphc.network.network import Network
 from graphc.ops.lengths import length_checks
 from graphc.ops.rules import is_one_frame
-from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked
+from graphc.ops.sequences import PackedIndex, ReconcileDynamicAxis, ScatterPacked
 from graphc.ops.sources import InputValue
 from graphc.train.feeds import Minibatches, needs_sequences
 from graphc.train.totals import FailedCheck
@@ -33,6 +33,8 @@ from graphc.train.totals import FailedCheck
 # enough to know which shapes epochs have: others are compiled when they come
 _MINIBATCHES_LOOKED_AT = 500
 _EPOCHS_LOOKED_AT = 5
+# operators that take sequences of other axes as they are; what does not fit only the run can know
+_OF_ANY_LENGTHS = PackedIndex | ReconcileDynamicAxis | ScatterPacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +75,7 @@ class Data:
 
     def _rows(self, epoch: int, minibatch_size: int, epoch_size: int) -> tuple[Minibatches, list[Minibatch]]:
         found = list(self.reader.row_minibatches(epoch, minibatch_size, epoch_size))
-        length = self.reader.truncation_length
-        batches = RowBatches(found, self.axes, rows_of(minibatch_size, length), length)
-        return Minibatches.of_sequences(batches), [*found]
+        return Minibatches.of_sequences(RowBatches(found, self.axes)), [*found]
 
     def plan_some(
         self, graph: Graph, sequences: Sequence[int], minibatch_size: int
@@ -104,7 +104,7 @@ class Data:
         for check in length_checks(graph):
             axes = [axis for axis in (check.axis, check.wanted) if axis is not None]
             others = [axis for axis in axes if not is_one_frame(DynamicAxis(axis))]
-            if len(others) != 1 or len(axes) != 2 or isinstance(check.node.op, ReconcileDynamicAxis | ScatterPacked):
+            if len(others) != 1 or len(axes) != 2 or isinstance(check.node.op, _OF_ANY_LENGTHS):
                 continue
             what = f"{check.node.op.names[0]} joins axes '{axes[0]}' and '{axes[1]}'"
             stream = self.axes.get(others[0])
@@ -196,12 +196,22 @@ def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, dat
         sequence = minibatches.batches.minibatches[first.minibatch].sequences[first.sequence]
         key = f" {data.reader.dataset.keys[sequence]}"
     span = check.node.span
-    names = [node.name for node in network if span is not None and node.span == span]
-    what = names[-1] if names else check.node.op.names[0]
+    what = _title(check.node, network)
     where = f"in sequence{key}, of minibatch {first.minibatch + 1}"
     if check.multiple > 1:
         message = f"{what} puts {check.multiple} frames into one, but there are {first.found} {where}"
         raise RunError(Diagnostic("GC0613", message, span, hint="their number must be a multiple"))
+    if check.least > 1:
+        message = (
+            f"{what} looks {check.least} frames out of its sequence, but its initial state has {first.found} {where}"
+        )
+        hint = "an initial state has one frame a sequence, or at least as many as timeStep"
+        raise RunError(Diagnostic("GC0613", message, span, hint=hint))
+    if check.chosen:
+        there = f"a sequence of {first.wanted} frames on axis '{check.wanted}'"
+        message = f"{what} chooses frame {first.found - 1} of {there}, {where}"
+        hint = "frames are counted from 0; the condition is on another axis, whose sequences are longer"
+        raise RunError(Diagnostic("GC0613", message, span, hint=hint))
     if check.wanted is None and first.found:
         message = f"{what} selects more frames than the minibatch has: there is no room for {first.found} {where}"
         hint = "a condition above 1 repeats frames, in all at most as many as it leaves out"
@@ -212,3 +222,12 @@ def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, dat
     frames = f"{first.found} frames on axis '{check.axis}' and {first.wanted} on '{check.wanted}'"
     message = f"{what} joins sequences of different lengths: {frames} {where}"
     raise RunError(Diagnostic("GC0613", message, span))
+
+
+def _title(node: Node, network: Network) -> str:
+    """What an author calls a node that was found in a program."""
+    made = [each for each in network if node.span is not None and each.span == node.span]
+    # what a function of the library makes stands where it is called: the text says more than names of its inner parts
+    titles = [explain.title(each) for each in made]
+    plain = [each for each in titles if each.isidentifier()]
+    return (plain or titles or [node.op.names[0]])[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ def row_minibatches(sequences: Ints, lengths: Ints, rows: int, length: int) -> I
     CNTK's order: before each minibatch every row in turn takes sequences until it has more than it is about to give.
     """
     waiting = iter(zip(sequences.tolist(), lengths.tolist(), strict=True))
-    queues = [_Row() for _ in range(rows)]
+    # no row more can get a sequence
+    queues = [_Row() for _ in range(min(rows, len(sequences)))]
     while True:
         for queue in queues:
             queue.fill(waiting, length)
@@ -80,8 +82,6 @@ class RowBatches:
 
     minibatches: Sequence[RowMinibatch]
     axes: Mapping[str, Stream]
-    rows: int
-    length: int
 
     def __len__(self) -> int:
         return len(self.minibatches)
@@ -95,12 +95,17 @@ class RowBatches:
             samples[axis] = samples_of(starts, minibatch.lengths, self.room.frames)
         return Batch(samples, dict.fromkeys(self.axes, frames))
 
-    @property
+    @cached_property
     def room(self) -> Room:
-        """With places for as many pieces as the shortest sequence of the data lets a row have."""
-        shortest = min((int(stream.lengths.min(initial=self.length)) for stream in self.axes.values()), default=1)
-        pieces = min(-(-self.length // max(shortest, 1)) + 1, self.length)
-        return Room(self.rows * self.length, self.rows * pieces, self.length, self.rows)
+        """As many rows and frames as the minibatches use, at most all of them.
+
+        With places for as many pieces as the shortest sequence of the data lets a row have.
+        """
+        lanes = max((int(m.rows.max()) + 1 for m in self.minibatches), default=1)
+        time = max((int(np.bincount(m.rows, m.lengths).max()) for m in self.minibatches), default=1)
+        shortest = min((int(stream.lengths.min(initial=time)) for stream in self.axes.values()), default=1)
+        pieces = min(-(-time // max(shortest, 1)) + 1, time)
+        return Room(lanes * time, lanes * pieces, time, lanes)
 
     def use(self) -> FrameUse:
         """Of all minibatches together."""

@@ -58,7 +58,8 @@ class Sequences:
     frame of each sequence and how many there are, 0 in slots that are not used. ``count`` sequences are real.
     ``longest`` is a bound of the lengths that the host knows. Where minibatches have pieces of sequences, all of the
     above is said of pieces, a lane is a row of them, and ``begins``, ``(sequences,)``, are the frames of each piece's
-    sequence that earlier minibatches had in that row; none: sequences are whole.
+    sequence that earlier minibatches had in that row; none: sequences are whole. ``reach``, ``(sequences,)``, is how
+    many frames of the sequence that they were chosen from come up to the last chosen one; none: it is not known.
     """
 
     ids: Any
@@ -69,6 +70,7 @@ class Sequences:
     longest: int
     lanes: Lanes | None = None
     begins: Any | None = None
+    reach: Any | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from graphc.network.network import Network, NetworkNode, cycles_without_delay, t
 from graphc.ops.delays import Delay
 from graphc.ops.legacy_reshape import LegacyReshape
 from graphc.ops.regions import Crop
-from graphc.ops.sequences import Where
+from graphc.ops.sequences import GatherPacked, Where
 from graphc.ops.sources import LearnableParameter
 
 # A pass finds what earlier ones did not only where a shape comes back through a delay. Models need two or three; what
@@ -81,8 +81,13 @@ class _Inference:
         self._failed = failed
         self._selections = Selections()
         self._assumed: set[NetworkNode] = set()
+        self._are_axes_known = all(not isinstance(node.op, GatherPacked) for node in order)
 
     def run(self) -> None:
+        if not self._are_axes_known:
+            # frames or a table: until it is known which a choice reads, nobody shall ask for shapes that it would give
+            self._repeat()
+            self._are_axes_known = True
         self._repeat()
         if self._assume_ones():
             self._repeat()
@@ -171,7 +176,7 @@ class _Inference:
 
     def _offer(self, node: NetworkNode) -> bool:
         changed = False
-        if all(not isinstance(source.op, LearnableParameter) for source in node.inputs):
+        if not self._are_axes_known or all(not isinstance(source.op, LearnableParameter) for source in node.inputs):
             return False
         for index, shape in node.op.offers(*self._operand_types(node)):
             changed |= _accept(node.inputs[index], shape)

@@ -87,8 +87,9 @@ def loop_of(component: tuple[NetworkNode, ...]) -> Loop:
     members = set(component)
     delays = [node for node in component if node.is_delay and (node.inputs[0] in members or len(component) == 1)]
     delays.sort(key=lambda node: node.span.start if node.span else 0)
-    _require_one_direction(delays)
+    # what leaves the axis, as the last frame does, looks both ways for reasons that its author did not write
     _require_one_axis(component)
+    _require_one_direction(delays)
     _require_no_state(component)
     _require_single_frames(component)
     op, type = delays[0].op, delays[0].type

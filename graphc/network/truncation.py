@@ -14,6 +14,8 @@ from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis
 # operators of these families look across sequences
 _FAMILIES = ("sequences", "transcription")
 _WHOLE = "{} needs whole sequences, of which truncated mode has only a piece at a time"
+# each frame that a delay remembers from minibatch to minibatch is an array of its own
+_MOST_REMEMBERED = 1000
 _MOST_LABELS = 4
 _LONGEST_TEXT = 60
 _HINT = "minibatches have pieces of sequences, and run forward; truncated = false leaves sequences whole"
@@ -42,6 +44,8 @@ def _reason(node: NetworkNode) -> str | None:
     match node.op:
         case Delay(direction=1):
             return "future reference in truncated mode: {} looks at frames that the next minibatch has"
+        case Delay(time_step=step) if step > _MOST_REMEMBERED:
+            return f"{{}} looks {step} frames back, and truncated mode remembers at most {_MOST_REMEMBERED}"
         case Delay():
             axis = node.inputs[1].type.axis if len(node.inputs) > 1 and node.inputs[1].type else None
             return None if axis is None else "{} begins with another sequence, of which truncated mode has only a piece"

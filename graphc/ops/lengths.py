@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.ir import Frames, Graph, Node
+from graphc.ir import DynamicAxis, Frames, Graph, Node
+from graphc.ops.delays import Delay
 from graphc.ops.legacy_reshape import Restack
+from graphc.ops.recurrence import Scan
 from graphc.ops.rules import is_one_frame
-from graphc.ops.sequences import ReconcileDynamicAxis, ScatterPacked, Where
+from graphc.ops.sequences import PackedIndex, ReconcileDynamicAxis, ScatterPacked, Where
 
 
 @dataclass(frozen=True)
 class LengthCheck:
     """Of the sequences of ``axis`` that ``node`` reads or makes, each has as many frames as that of ``wanted``.
 
-    With ``or_one`` a single frame will do as well; without ``wanted`` there must be a frame, and where ``node`` puts
-    several into one, a ``multiple`` of these.
+    With ``or_one`` a single frame will do as well; without ``wanted`` there must be at ``least`` so many frames, and
+    where ``node`` puts several into one, a ``multiple`` of these. With ``chosen`` it is the last of the chosen frames
+    that must be among those of ``wanted``.
     """
 
     node: Node
@@ -25,14 +28,20 @@ class LengthCheck:
     wanted: str | None = None
     or_one: bool = False
     multiple: int = 1
+    least: int = 1
+    chosen: bool = False
+
+    @property
+    def condition(self) -> Hashable:
+        return self.axis, self.wanted, self.or_one, self.multiple, self.least, self.chosen
 
 
 def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
     """What a run must find of the axes of a graph; each condition once."""
-    found: dict[tuple[str, str | None, bool, int], LengthCheck] = {}
+    found: dict[Hashable, LengthCheck] = {}
     for node in graph.nodes:
         for check in _of(node):
-            found.setdefault((check.axis, check.wanted, check.or_one, check.multiple), check)
+            found.setdefault(check.condition, check)
     return tuple(found.values())
 
 
@@ -55,6 +64,16 @@ def _of(node: Node) -> Iterator[LengthCheck]:
             _, index, y = axes
             if y is not None and index is not None and y != index:
                 yield LengthCheck(node, y.name, index.name)
+        case PackedIndex():
+            target, index = node.inputs
+            if isinstance(index.op, Where) and index.inputs[0].type.axis != target.type.axis:
+                yield from _chosen_elsewhere(node, target.type.axis, index.type.axis)
+        case Delay(time_step=step):
+            yield from _initial_state(node, node.inputs[1:], step)
+        case Scan(region=region):
+            for carry in region.carries:
+                if carry.initial is not None:
+                    yield from _initial_state(node, [node.inputs[carry.initial]], carry.time_step)
         case _ if node.op.family != "sequences":
             first, *others = dict.fromkeys(axis for axis in axes if axis is not None) or [None]
             for other in others:
@@ -64,6 +83,19 @@ def _of(node: Node) -> Iterator[LengthCheck]:
             return
 
 
+def _chosen_elsewhere(node: Node, target: DynamicAxis | None, index: DynamicAxis | None) -> Iterator[LengthCheck]:
+    # which of the frames an axis of one frame has depends on who asks
+    if target is not None and index is not None and not is_one_frame(index):
+        yield LengthCheck(node, index.name, target.name, chosen=True)
+
+
+def _initial_state(node: Node, states: Sequence[Node], step: int) -> Iterator[LengthCheck]:
+    """An initial state has as many frames as a delay looks out of its sequence, or one that is repeated."""
+    for axis in (state.type.axis for state in states):
+        if axis is not None and step > 1 and not is_one_frame(axis):
+            yield LengthCheck(node, axis.name, or_one=True, least=step)
+
+
 def first_failures(xp: Any, checks: tuple[LengthCheck, ...], axes: Mapping[str, Frames], never: int) -> Any:
     """For each check the first sequence that fails it, its length and the wanted one; ``never`` where none does."""
     rows = [_first_failure(xp, check, axes, never) for check in checks]
@@ -71,11 +103,16 @@ def first_failures(xp: Any, checks: tuple[LengthCheck, ...], axes: Mapping[str, 
 
 
 def _first_failure(xp: Any, check: LengthCheck, axes: Mapping[str, Frames], never: int) -> Any:
-    found = _lengths(xp, axes[check.axis])
-    wanted = xp.ones_like(found) if check.wanted is None else _lengths(xp, axes[check.wanted])
+    found = _reach(axes[check.axis]) if check.chosen else _lengths(xp, axes[check.axis])
+    wanted = xp.full_like(found, check.least) if check.wanted is None else _lengths(xp, axes[check.wanted])
     slots = min(found.shape[0], wanted.shape[0])
     found, wanted = found[:slots], wanted[:slots]
-    is_wrong = found != wanted if check.wanted is not None else (found < wanted) | (found % check.multiple != 0)
+    if check.chosen:
+        is_wrong = found > wanted
+    elif check.wanted is not None:
+        is_wrong = found != wanted
+    else:
+        is_wrong = (found < wanted) | (found % check.multiple != 0)
     if check.or_one:
         is_wrong = is_wrong & (found != 1)
     if isinstance(check.node.op, Where):
@@ -89,6 +126,11 @@ def _is_cut(frames: Frames) -> Any:
     """Of each sequence slot whether the minibatch has no room for its last frame: a selection may repeat frames."""
     assert frames.sequences is not None and frames.mask is not None, "a selection tells both"
     return frames.sequences.starts + frames.sequences.lengths > frames.mask.shape[0]
+
+
+def _reach(frames: Frames) -> Any:
+    assert frames.sequences is not None and frames.sequences.reach is not None, "a selection tells it"
+    return frames.sequences.reach
 
 
 def _lengths(xp: Any, frames: Frames) -> Any:

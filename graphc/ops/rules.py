@@ -26,9 +26,17 @@ def _common_axis(types: Sequence[TensorType]) -> DynamicAxis | None:
     for other, type in enumerate(types):
         if type.axis is not None and not _may_agree(type.axis, types[first].axis):
             what = f"dynamic axes differ: operand {first + 1} is {types[first]}, operand {other + 1} is {type}"
-            hint = "inputs that name one dynamicAxis share it; ReconcileDynamicAxis gives a value that of another"
-            raise ShapeError(what, first, other, hint=hint)
+            raise ShapeError(what, first, other, hint=_hint(type.axis, types[first].axis))
     return types[first].axis
+
+
+def _hint(a: DynamicAxis, b: DynamicAxis | None) -> str:
+    if b is not None and is_one_frame(a) != is_one_frame(b):
+        return (
+            "one frame of each sequence is repeated by BS.Sequences.BroadcastSequenceAs; "
+            "a label with one frame a sequence has a dynamicAxis of its own"
+        )
+    return "inputs that name one dynamicAxis share it; ReconcileDynamicAxis gives a value that of another"
 
 
 def one_frame_of(axis: DynamicAxis) -> DynamicAxis:

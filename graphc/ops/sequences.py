@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from graphc.ir import Context, DynamicAxis, Frames, Op, Sequences, ShapeError, TensorType, op
+from graphc.ops.fractions import whole_frames
 from graphc.ops.frames import at, frames_of, lengths_of_frames, per_frame, sequences_of
 from graphc.ops.rules import is_one_frame
-
-# CNTK's condition for the next whole number leaves room for this much rounding of a float32 sum
-_EPSILON = 2.0**-23
 
 
 class _Sequences(Op):
@@ -139,9 +137,17 @@ class ScatterPacked(_Sequences):
         chosen = sequences_of(c, c.operands[1].axis, index.shape[0])
         real = chosen.ids < chosen.starts.shape[0]
         places = c.xp.where(real, index.reshape(-1).astype("int32"), total)
-        if c.operands[2].axis is None:
-            y = c.xp.broadcast_to(y, (index.shape[0], *y.shape))
-        return _put(c.xp, total, places, y)
+        return _put(c.xp, total, places, self._on_index(c, y, index.shape[0], chosen))
+
+    def _on_index(self, c: Context, y: Any, total: int, chosen: Sequences) -> Any:
+        """The frames of ``y`` where those of the index stand: another axis may have other padding."""
+        _, index, own = (type.axis for type in c.operands)
+        if own is None:
+            return c.xp.broadcast_to(y, (total, *y.shape))
+        if own == index:
+            return y
+        source = sequences_of(c, own, y.shape[0])
+        return at(c.xp, y, at(c.xp, source.starts, chosen.ids) + chosen.positions)
 
 
 @op
@@ -222,10 +228,8 @@ def _selected(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
     frames = frames_of(c, c.operands[0].axis)
     numbers = xp.arange(total, dtype="int32")
     flags = xp.where(numbers < frames.count, flags, xp.zeros((), flags.dtype))
-    before = xp.cumsum(flags) - flags
-    desired = before + flags - at(xp, at(xp, before, source.starts), source.ids)
-    wanted = xp.maximum(xp.ceil(desired * (1 - _EPSILON)), (desired > 0).astype(desired.dtype))
-    wanted = xp.where(numbers < frames.count, wanted, xp.zeros_like(wanted)).astype("int32")
+    wanted = whole_frames(xp, flags, source)
+    wanted = xp.where(numbers < frames.count, wanted, xp.zeros_like(wanted))
     previous = xp.concatenate([xp.zeros(1, wanted.dtype), wanted[:-1]])
     copies = xp.maximum(wanted - xp.where(source.positions == 0, xp.zeros_like(previous), previous), 0)
     ends = xp.cumsum(copies)
@@ -239,8 +243,10 @@ def _selected(c: Context, flags: Any, source: Sequences) -> tuple[Any, Frames]:
     lengths = xp.where(source.lengths > 0, last - first, xp.zeros_like(first)).astype("int32")
     ids = xp.where(real, at(xp, source.ids, taken), slots).astype("int32")
     positions = xp.where(real, numbers - at(xp, first, ids), 0).astype("int32")
-    found = Sequences(ids, positions, first.astype("int32"), lengths, source.count, source.longest)
-    return at(xp, source.positions, taken), Frames(count, real.astype(flags.dtype), found)
+    indices = at(xp, source.positions, taken)
+    reach = xp.where(lengths > 0, at(xp, indices, xp.maximum(last - 1, 0)) + 1, 0).astype("int32")
+    found = Sequences(ids, positions, first.astype("int32"), lengths, source.count, source.longest, reach=reach)
+    return indices, Frames(count, real.astype(flags.dtype), found)
 
 
 def _counted(xp: Any, total: int, places: Any) -> Any:

@@ -116,7 +116,7 @@ class Minibatches:
     @property
     def rows(self) -> int:
         """Rows in which minibatches go on where the one before stopped; 0 where sequences are whole."""
-        return self.batches.rows if isinstance(self.batches, RowBatches) else 0
+        return self.batches.room.lanes if isinstance(self.batches, RowBatches) else 0
 
     def __len__(self) -> int:
         return len(self.counts)

@@ -68,12 +68,30 @@ def test_every_sequence_goes_on_in_its_row(lengths: list[int], rows: int, length
         assert [time - found[0][1] for _, time in found] == list(range(length))
 
 
+def longest_row(minibatch: RowMinibatch) -> int:
+    frames = {row: 0 for row in minibatch.rows.tolist()}
+    for row, size in zip(minibatch.rows.tolist(), minibatch.lengths.tolist(), strict=True):
+        frames[row] += size
+    return max(frames.values())
+
+
+@pytest.mark.parametrize(("rows", "length"), [(1, 2_000_000_000), (2_000_000_000, 1), (30_000, 30_000)])
+def test_rows_beyond_all_data_take_no_memory(rows: int, length: int) -> None:
+    (first, *_) = minibatches = packed([3, 1, 4], rows, length)
+    stream = Stream(DenseColumn(np.zeros((8, 1))), np.array([0, 3, 4, 8]))
+    room = RowBatches(minibatches, {"*": stream}).room
+    assert room.frames <= 12 and room.lanes <= 3 and first.columns == rows * length
+
+
 @given(LENGTHS, st.integers(1, 4), st.integers(1, 8))
 def test_batches_have_the_frames_of_the_pieces(lengths: list[int], rows: int, length: int) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     stream = Stream(DenseColumn(np.zeros((offsets[-1], 1))), offsets)
     minibatches = packed(lengths, rows, length)
-    batches = RowBatches(minibatches, {"*": stream}, rows, length)
+    batches = RowBatches(minibatches, {"*": stream})
+    # rows that get no sequence, and frames that no row reaches, take no room
+    rows = 1 + max(int(m.rows.max()) for m in minibatches)
+    length = min(length, max(longest_row(m) for m in minibatches))
     taken = []
     for number, minibatch in enumerate(minibatches):
         batch = batches[number]

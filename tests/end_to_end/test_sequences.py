@@ -71,6 +71,17 @@ JOINED = """
 """
 RECONCILED = JOINED.format(joined="ReconcileDynamicAxis (tail, front)")
 SCATTERED = JOINED.format(joined="BS.Sequences.Scatter (ReduceSum (front), tail)")
+ENDING = """
+        z = LinearLayer {2} (BS.Sequences.Last (h))
+        ce = CrossEntropyWithSoftmax (BS.Sequences.Last (y), z)
+        criterionNodes = (ce) ; outputNodes = (z)
+"""
+BEGUN = "h = Tanh (x + PastValue (4, h, timeStep = 3, initialState = LinearLayer {4} (y)))" + ENDING
+DELAYED = "h = PastValue (4, x, timeStep = 3, initialState = LinearLayer {4} (y))" + ENDING
+REACHED = "h = BS.Sequences.Gather (1 + 0 * ReduceSum (x), y)" + ENDING
+REPEATED_ALL = "h = BS.Sequences.BroadcastSequenceAs (x, y)" + ENDING.replace(
+    "CrossEntropyWithSoftmax (BS.Sequences.Last (y), z)", "SumElements (z)"
+)
 LENGTHS = (5, 2, 7, 3, 3, 6, 2, 4)
 
 
@@ -156,6 +167,10 @@ BAD = {
     "more frames than there are": (REPEATED, (5, 2, 7), 1, "GC0613", "there is no room for"),
     "axes of different lengths": (RECONCILED, (5, 2, 7), 1, "GC0613", "4 frames on axis"),
     "frames for other places": (SCATTERED, (5, 2, 7), 1, "GC0613", "joins sequences of different lengths"),
+    "too little to begin with, in a loop": (BEGUN, (5, 2, 7), 2, "GC0613", "h looks 3 frames out of its sequence"),
+    "too little to begin with": (DELAYED, (5, 2, 7), 2, "GC0613", "but its initial state has 2 in sequence 0"),
+    "frames of longer sequences": (REACHED, (2, 5, 7), 2, "GC0613", "h chooses frame 4 of a sequence of 2 frames"),
+    "several to be repeated": (REPEATED_ALL, (5, 2, 7), 2, "GC0613", "2 frames on axis '*' and 1 on"),
     "empty selection": (FRAMES, (5, 1, 7), 1, "GC0613", "selects no frame in sequence 1"),
 }
 

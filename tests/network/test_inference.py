@@ -37,6 +37,10 @@ y = Input{3, dynamicAxis='a'} ; s = PastValue (0, x, initialState=y)        -> s
 y = Input{3, dynamicAxis=a} ; a = DynamicAxis() ; w = Input{3, dynamicAxis=a} ; z = y + w   -> z [3 x a]
 h = Tanh (W*x + R*PastValue (0, h)) ; W = Parameter{6, 0} ; R = Parameter{6, 0}   -> R [6 x 6]
 n = BS.Constants.OnesLike (x) + PastValue (0, n, defaultHiddenActivation=0)   -> n [1 x *]
+g = BS.Sequences.Gather (RowSlice (0, 1, x), PastValue (0, x)) ; z = W * g ; W = ParameterTensor{(7:0)}   -> W [7 x 3]
+g = BS.Sequences.Last (h) ; h = x + PastValue (0, h) ; z = W * g ; W = ParameterTensor{(7:0)}   -> W [7 x 3]
+g = BS.Sequences.Last (BS.Sequences.BroadcastSequenceAs (x, y)) ; y = Input{4, dynamicAxis='a'} ; z = W * g ; \
+W = ParameterTensor{(7:0)}   -> W [7 x 4]
 n = Tanh (W * x + V * n1) ; n1 = PastValue (0, n) ; W = Parameter{1, 3} ; V = Parameter{1, 1}   -> n [1 x *]
 n = Tanh (Slice (0, 1, RowStack (PastValue (0, n) : x)))                    -> n [1 x *]
 W = ParameterTensor{(0:0)} ; z = OptimizedRNNStack (W, x, 4)                -> W [4 x 36]

@@ -40,6 +40,11 @@ FAULTS = {
         "a recurrence leaves its dynamic axis: b is [3 x *], a is [3 x y.dynamicAxis]",
         "PastValue (0, ReconcileDynamicAxis (b, y))",
     ),
+    "its own last frame": (
+        "b = Tanh (x + BS.Sequences.BroadcastSequenceAs (x, BS.Sequences.Last (PastValue (3, b))))",
+        "a recurrence leaves its dynamic axis: b is [3 x *], BS.Sequences.Last (PastValue (3, b)) is [3 x first(*)]",
+        "BS.Sequences.Last (PastValue (3, b))",
+    ),
 }
 SOUND = {
     "no recurrence": "b = Tanh (x)",

@@ -27,6 +27,14 @@ h = Tanh (x + W * PastValue (0, h) + W .* PastValue (0, h)) ; W = ParameterTenso
 """
 
 
+# delays that look out of their sequence into one other, each so far as it is long
+BEGINNINGS = """
+h = Tanh (w .* x + PastValue (0, h, initialState = u) + 0.5 * PastValue (0, h, timeStep = 3, initialState = u))
+h = Tanh (w .* x + FutureValue (0, h, timeStep = 2, initialState = u) + FutureValue (0, h, initialState = u))
+h = Tanh (w .* x + PastValue (0, h, timeStep = 1000000, initialState = u) + PastValue (0, h, initialState = w))
+"""
+
+
 def of_parameters(text: str, feeds: dict[str, Any], lengths: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Gradients of all parameters: on XLA, and by the reference."""
     graph = graph_of(text)
@@ -61,3 +69,29 @@ def test_gaps_do_not_overflow(delay: str, operand: str) -> None:
     x = np.concatenate([np.full((3, 1), 1e4), np.full((90, 1), 0.01)])
     found, _ = of_parameters(f"{text} criterionNodes = (loss) }}", {"x": x, "c": np.ones_like(x)}, [3, 90])
     assert np.isfinite(found["w"]).all()
+
+
+@pytest.mark.parametrize("case", BEGINNINGS.strip().splitlines())
+def test_delays_with_one_beginning(case: str) -> None:
+    graph = graph_of(
+        "{ a = DynamicAxis () ; x = Input {2} ; u = Input {2, dynamicAxis = a} ; w = ParameterTensor {2} ; "
+        f"{case} ; loss = SumElements (h .* h) ; criterionNodes = (loss) }}"
+    )
+    # the third begins with a frame that is repeated, or looks in vain
+    lengths = [1, 1] if "1000000" in case else [4, 3]
+    numbers = np.random.default_rng(0)
+    feeds = {"x": numbers.normal(size=(7, 2)), "u": numbers.normal(size=(sum(lengths), 2))}
+    environment = Environment(frames={"*": layout(np.array([2, 5])), "a": layout(np.array(lengths))})
+    given = {"w": numbers.normal(size=2)}, feeds, environment
+    expected, slopes = load("reference").function(graph)(*given), gradients(graph, "loss", ["w", "u"], *given)
+    engine: Any = load("xla")
+    run = engine.function(graph)
+
+    def loss(w: Any, u: Any) -> Any:
+        return run({"w": w}, {**feeds, "u": u}, environment).outputs["loss"].sum()
+
+    with engine.precision(graph):
+        found, (of_w, of_u) = jax.jit(jax.value_and_grad(loss, (0, 1)))(given[0]["w"], feeds["u"])
+    np.testing.assert_allclose(found, expected.outputs["loss"].sum(), rtol=1e-10)
+    np.testing.assert_allclose(of_w, slopes["w"], rtol=1e-8)
+    np.testing.assert_allclose(of_u, slopes["u"], rtol=1e-8, atol=1e-12)

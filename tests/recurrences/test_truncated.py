@@ -81,7 +81,7 @@ class TruncatedCase(Case):
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         stream = Stream(DenseColumn(np.zeros((offsets[-1], 1))), offsets)
         found = row_minibatches(np.arange(len(lengths)), lengths, self.rows, self.length)
-        return RowBatches(list(found), {MAIN: stream}, self.rows, self.length)
+        return RowBatches(list(found), {MAIN: stream})
 
     def graph(self, precision: str = "double") -> Graph:
         source = SourceText.from_string(self.model.text, "truncated.bs")
@@ -108,7 +108,7 @@ class TruncatedCase(Case):
     def check(self, run: Run, graph: Graph, tolerance: float, wrt: Sequence[str]) -> None:
         """Losses of all frames, and the sums of gradients over all minibatches."""
         total = {name: np.zeros_like(value) for name, value in self.arrays(graph).items() if name in wrt}
-        history: Any = empty_history(np, graph, self.rows)
+        history: Any = empty_history(np, graph, self.batches.room.lanes)
         for batch, feeds in self.steps(graph):
             count = int(batch.frames[MAIN].count)
             found, gradient, history = run(feeds, Environment(frames=batch.frames, carried=history))
@@ -160,7 +160,7 @@ class TruncatedCase(Case):
         """The parameters after plain descent, computed minibatch by minibatch with the reference."""
         evaluate, parameters = load("reference").function(graph), self.arrays(graph)
         for _ in range(epochs):
-            history: Any = empty_history(np, graph, self.rows)
+            history: Any = empty_history(np, graph, self.batches.room.lanes)
             for batch, feeds in self.steps(graph):
                 environment = Environment(frames=batch.frames, carried=history)
                 found = gradients(graph, "loss", list(parameters), parameters, feeds, environment)
