@@ -125,6 +125,7 @@ CODES: dict[str, str] = {
     "GC0801": "unknown backend",
     "GC0802": "operator without a lowering",
     "GC0803": "unknown or missing device",
+    "GC0804": "not enough memory",
     "GC0901": "malformed text of a graph",
     "GC0902": "unknown or doubly defined name in the text of a graph",
     "GC0903": "unknown operation or wrong attribute in the text of a graph",

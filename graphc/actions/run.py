@@ -35,6 +35,7 @@ from graphc.config.commands import (
 from graphc.config.experiment import Experiment
 from graphc.diagnostics import Diagnostic, DiagnosticError, Diagnostics, RunError, Span
 from graphc.files import atomic_writer, why
+from graphc.train.memory import enough_memory
 
 
 def run(
@@ -107,7 +108,8 @@ def _execute(command: RunnableCommand, context: RunContext) -> None:
         case DumpCommand():
             name, action = "dumpNode", dump
     context.observer.handle(CommandStarted(command.name, name, command.trace_level))
-    action(command, context)
+    with enough_memory(command.name, command.span):
+        action(command, context)
     context.observer.handle(CommandFinished(command.name, name))
 
 
