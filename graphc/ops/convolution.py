@@ -223,7 +223,7 @@ class Convolution(Op):
         if not self.kernel_dims:
             raise ShapeError("kernelDims is empty")
         if self.maps < 1:
-            raise ShapeError("mapDims is 0: it must be the number of kernels")
+            raise ShapeError(f"mapDims is {self.maps}: it must be the number of kernels")
         if any(d != 1 for d in self.map_dims[:-1]):
             raise ShapeError(f"mapDims is {':'.join(map(str, self.map_dims))}: only its last entry may differ from 1")
         if not self.is_shared and (self.transpose or self.groups > 1):

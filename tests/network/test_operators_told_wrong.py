@@ -51,6 +51,7 @@ TOLD: dict[str, list[tuple[str, str, str]]] = {
     ],
     "wrong attribute": [
         ("Pooling (x, 'max', 2, stride=(1:1))", "GC0201 stride has 2 entries, the input only 1 axes", ""),
+        ("Convolution (w, w, 2, mapDims=-3)", "GC0201 mapDims is -3: it must be the number of kernels", ""),
         ("ConvolutionalLayer {4, 2, lowerPad=-1} (w)", "GC0201 lowerPad is -1, expected 0 or more", ""),
         (
             "ConvolutionalLayer {4, (3:3), pad=true, dilation=1000000} (Input {4:4:1})",
