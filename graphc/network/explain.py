@@ -23,11 +23,16 @@ def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
     if unsaid:
         message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
     labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys([*blamed, *_inputs_of_other_axes(blamed)]))
-    return Diagnostic("GC0201", message, node.span, labels, error.hint, cause=_misfit(blamed))
+    return Diagnostic("GC0201", message, node.span, labels, error.hint, cause=_misfit(node, blamed))
 
 
-def _misfit(operands: Sequence[NetworkNode]) -> tuple[Hashable, ...]:
-    """Two values that do not fit do so in whatever reads both: it is one mistake."""
+def _misfit(node: NetworkNode, operands: Sequence[NetworkNode]) -> tuple[Hashable, ...]:
+    """Two values that do not fit do so in whatever reads both: it is one mistake.
+
+    So is a value that several operations of one call of the library can make nothing of.
+    """
+    if len(operands) == 1 and node.span is not None:
+        return ("GC0201", node.span, operands[0].span)
     if len(operands) != 2:
         return ()
     return ("GC0201", frozenset((_shaped(n).span, _shape(n)) for n in operands))

@@ -24,6 +24,23 @@ TOLD: dict[str, list[tuple[str, str, str]]] = {
         ("ConvolutionalLayer {4, (3:3)} (x)", "GC0201 the kernel has 2 axes, the input only 1", ""),
         ("MaxPoolingLayer {(2:2)} (x)", "GC0201 the kernel has 2 axes, the input only 1", ""),
     ],
+    "no frames, in several operations of one function": [
+        (
+            "BS.Sequences.First (w)",
+            "GC0201 only values that depend on an input have other frames: BS.Sequences.First (w) is [1]",
+            "",
+        ),
+        (
+            "MeanVarNorm (w)",
+            "GC0201 Mean sums over frames, but no operand depends on an input: w is [4 x 2]",
+            "",
+        ),
+        (
+            "RecurrentLSTMLayer {3} (m)",
+            "GC0201 only values that depend on an input have other frames: z is [3 x 3 x 2]",
+            "",
+        ),
+    ],
     "axis out of range": [
         ("ReduceSum (x, axis=4)", "GC0201 axis 4 is outside [3 x *]", ""),
         ("Slice (0, 1, x, axis=3)", "GC0201 axis 3 is outside [3 x *]", ""),
