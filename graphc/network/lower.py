@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from graphc.diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from graphc.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean
 from graphc.ir import Carry, Graph, Node, Op, Region, Storage, TensorType
 from graphc.network.network import Network, NetworkNode
 from graphc.network.recurrence import Loop, components, is_loop, loop_of
@@ -14,6 +14,8 @@ from graphc.ops.delays import Delay
 from graphc.ops.elementwise import Plus
 from graphc.ops.legacy_reshape import LegacyReshape
 from graphc.ops.recurrence import Scan
+from graphc.ops.rules import is_one_frame
+from graphc.ops.sequences import ReconcileDynamicAxis
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.ops.statistics import EpochAccumulator, EpochMean, epoch_updates
 
@@ -38,7 +40,8 @@ def to_graph(
     chosen = network.roots if roots is None else [_find(network, name) for name in roots]
     if truncated:
         require_pieces(chosen)
-    lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()}, taps)
+    of_inputs = {node.op.axis for node in network if isinstance(node.op, InputValue)}
+    lowering = _Lowering({name.lower(): storage for name, storage in (storages or {}).items()}, taps, of_inputs)
     order: list[NetworkNode] = []
     for component in components(chosen):
         if is_loop(component) or (truncated and component[0].is_delay):
@@ -74,16 +77,18 @@ def _find(network: Network, name: str) -> NetworkNode:
 
 
 class _Lowering:
-    def __init__(self, storages: Mapping[str, Storage], taps: Collection[str]) -> None:
+    def __init__(self, storages: Mapping[str, Storage], taps: Collection[str], of_inputs: Collection[str]) -> None:
         self._storages = storages
         self._taps = frozenset(taps)
+        # names of the axes that minibatches have, with as much room for each sequence of one frame
+        self._of_inputs = of_inputs
         self.made: dict[NetworkNode, Node] = {}
         # parameter that is state → its value after the nodes made so far: uses of one state follow each other
         self._current: dict[Node, Node] = {}
 
     def add(self, node: NetworkNode) -> None:
         op = self._stored(node)
-        inputs = () if node.is_statistic else tuple(self.made[source] for source in node.inputs)
+        inputs = () if node.is_statistic else self._on_one_axis(node, [self.made[source] for source in node.inputs])
         if isinstance(op, EpochAccumulator):
             op, inputs = EpochMean(), (*inputs, *_accumulated(node))
         if isinstance(op, LegacyReshape) and op.changes_frames(_type(node.inputs[0])):
@@ -103,7 +108,7 @@ class _Lowering:
         self.made |= {tap: tap.op() for tap in taps.values()}
         steps = [*(node for node in outer if _type(node).axis is not None), *taps.values()]
         constants = [node for node in outer if _type(node).axis is None and node not in inside]
-        body = {**inside, **{n: _step_input(n.name, _type(n)) for n in [*steps, *loop.delays]}}
+        body = {**inside, **{n: _step_input(n.name, _type(n).with_axis(loop.axis)) for n in [*steps, *loop.delays]}}
         body |= {node: _constant_input(node) for node in constants}
         for node in loop.nodes:
             if not node.is_delay:
@@ -125,8 +130,26 @@ class _Lowering:
             tuple(_carries(loop.delays, operands)),
         )
         inputs = [self.made[node] for node in operands]
+        # types that agree come from some operand
+        own = next((each for each in inputs if each.type.axis == loop.axis), None)
+        if own is not None:
+            inputs[: len(steps)] = [self._beside(own, each, loop.delays[0].span) for each in inputs[: len(steps)]]
         for node in loop.nodes:
             self.made[node] = Scan(region, node.name)(*inputs, span=node.span)
+
+    def _on_one_axis(self, node: NetworkNode, inputs: Sequence[Node]) -> tuple[Node, ...]:
+        """Operands of one frame a sequence on the axis of the first."""
+        first = next((each for each in inputs if each.type.axis is not None), None)
+        if first is None or node.op.family == "sequences":
+            return tuple(inputs)
+        return tuple(self._beside(first, each, node.span) for each in inputs)
+
+    def _beside(self, first: Node, other: Node, span: Span | None) -> Node:
+        """The other on the first's axis where one of both is a selection: that may have more room than it needs."""
+        axes = {first.type.axis, other.type.axis}
+        if None in axes or len(axes) < 2 or all(a.name in self._of_inputs or is_one_frame(a) for a in axes if a):
+            return other
+        return ReconcileDynamicAxis(exact=True)(other, first, span=span)
 
     def _stored(self, node: NetworkNode) -> Op:
         """The operator; an input as the reader stores it, a statistic as the parameter that holds it."""

@@ -56,10 +56,10 @@ def _of(node: Node) -> Iterator[LengthCheck]:
             (axis,) = axes
             if axis is not None and stacked > 1:
                 yield LengthCheck(node, axis.name, multiple=stacked)
-        case ReconcileDynamicAxis():
+        case ReconcileDynamicAxis(exact=exact):
             x, layout = axes
-            if x is not None and layout is not None and x != layout and not is_one_frame(x):
-                yield LengthCheck(node, x.name, layout.name, or_one=True)
+            if x is not None and layout is not None and x != layout and (exact or not is_one_frame(x)):
+                yield LengthCheck(node, x.name, layout.name, or_one=not exact)
         case ScatterPacked():
             _, index, y = axes
             if y is not None and index is not None and y != index:

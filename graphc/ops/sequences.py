@@ -164,6 +164,10 @@ class ReconcileDynamicAxis(_Sequences):
     arity: ClassVar = (2, 2)
     operands: ClassVar = ("x", "layout")
     no_gradient: ClassVar = frozenset({1})
+    internal: ClassVar = frozenset({"exact"})
+
+    # of both equally many frames: none is repeated
+    exact: bool = False
 
     def infer(self, x: TensorType, layout: TensorType) -> TensorType:
         return x.with_axis(layout.axis)

@@ -79,6 +79,14 @@ ENDING = """
 BEGUN = "h = Tanh (x + PastValue (4, h, timeStep = 3, initialState = LinearLayer {4} (y)))" + ENDING
 DELAYED = "h = PastValue (4, x, timeStep = 3, initialState = LinearLayer {4} (y))" + ENDING
 REACHED = "h = BS.Sequences.Gather (1 + 0 * ReduceSum (x), y)" + ENDING
+# what a condition chooses meets the first frame of each sequence: well if it is one frame
+CHOSEN = """
+        z = LinearLayer {{2}} (BS.Sequences.Gather ({condition}, x)) + LinearLayer {{2}} (BS.Sequences.First (x))
+        ce = CrossEntropyWithSoftmax (y, BS.Sequences.First (z))
+        criterionNodes = (ce) ; outputNodes = (z)
+"""
+ONE_CHOSEN = CHOSEN.format(condition="BS.Loop.IsLast (x) + 0 * ReduceSum (x)")
+SEVERAL_CHOSEN = CHOSEN.format(condition="BS.Loop.IsLastN (2, x) + 0 * ReduceSum (x)")
 REPEATED_ALL = "h = BS.Sequences.BroadcastSequenceAs (x, y)" + ENDING.replace(
     "CrossEntropyWithSoftmax (BS.Sequences.Last (y), z)", "SumElements (z)"
 )
@@ -161,6 +169,12 @@ def test_dropout_in_a_loop_with_the_generator_of_cntk(run):
     assert first["metrics"]["ce"] == second["metrics"]["ce"] > 0
 
 
+def test_a_chosen_frame_meets_the_first(run):
+    result = run(ONE_CHOSEN, sequences(), "command=Train")
+    assert result.status == 0, result.err
+    assert result.losses[-1] < result.losses[0]
+
+
 # network, lengths of x, of y, code, what is said of the sequence
 BAD = {
     "two labels a sentence": (CLASSIFIER, (5, 2, 7), 2, "GC0613", "sequence 0 has 2 frames"),
@@ -171,6 +185,7 @@ BAD = {
     "too little to begin with": (DELAYED, (5, 2, 7), 2, "GC0613", "but its initial state has 2 in sequence 0"),
     "frames of longer sequences": (REACHED, (2, 5, 7), 2, "GC0613", "h chooses frame 4 of a sequence of 2 frames"),
     "several to be repeated": (REPEATED_ALL, (5, 2, 7), 2, "GC0613", "2 frames on axis '*' and 1 on"),
+    "several frames beside one": (SEVERAL_CHOSEN, (5, 2, 7), 1, "GC0613", "joins sequences of different lengths"),
     "empty selection": (FRAMES, (5, 1, 7), 1, "GC0613", "selects no frame in sequence 1"),
 }
 
