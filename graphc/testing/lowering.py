@@ -17,6 +17,7 @@ from graphc.testing.drawing import Drawing
 from graphc.testing.lengths import Layout, environment_of, random_lengths, real_frames
 from graphc.testing.recipes import RECIPES, recipes
 from graphc.testing.runs import examples, for_all, options, replayed
+from graphc.testing.truncated import check_truncated
 from graphc.testing.values import Style, random_feeds, random_parameters
 from graphc.testing.whole_graphs import check_whole_graphs
 
@@ -63,7 +64,8 @@ def check_lowering(
     """Fail unless the backend gives the reference's values and gradients for every operator, or those chosen.
 
     Each is tried with random attributes, shapes, storages and element types, with padding, in training and inference;
-    without a choice of operators, whole graphs follow. A backend without `value_and_gradients` is judged by its values.
+    without a choice of operators, whole graphs follow, and loops on pieces of sequences. A backend without
+    `value_and_gradients` is judged by its values.
     """
     target = load(backend) if isinstance(backend, str) else backend
     graph = replayed()
@@ -79,6 +81,7 @@ def check_lowering(
             compare(target, graph.select([failing]), mode)
     if family is None and operators is None:
         check_whole_graphs(target, examples(_APPLICATIONS))
+        check_truncated(target, examples(_APPLICATIONS))
 
 
 def compare(backend: Backend, graph: Graph, mode: Mode) -> None:

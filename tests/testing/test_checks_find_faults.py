@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from graphc.ops.elementwise import Plus
 from graphc.ops.unary import Negate, Sigmoid, Tanh
 from graphc.testing import Counterexample, assert_equivalent, check_gradient, check_lowering, check_operator, check_pass
 from graphc.testing.runs import OPTIONS, Options
+from graphc.testing.truncated import check_truncated
 
 
 @rule(Tanh)
@@ -144,3 +146,24 @@ def test_a_wrong_lowering_is_found() -> None:
         check_lowering(WrongBackend(), operators=[Tanh, Sigmoid])  # pyright: ignore[reportArgumentType]
     assert [type(node.op).__name__ for node in caught.value.graph.nodes[1:]] == ["Tanh"]
     check_lowering(WrongBackend(), operators=[Sigmoid])  # pyright: ignore[reportArgumentType]
+
+
+class Forgetful:
+    """The reference, but for the second frame that delays bring along from the minibatch before."""
+
+    name = "forgetful"
+
+    def compile(self, graph: Graph, **_: Any) -> Any:
+        run = load("reference").function(graph)
+
+        def forgetting(parameters: Parameters, feeds: Feeds, environment: Environment) -> Results:
+            carried = {name: (x[0], *(0 * y for y in x[1:])) for name, x in environment.carried.items()}
+            return run(parameters, feeds, replace(environment, carried=carried))
+
+        return forgetting
+
+
+def test_what_is_not_carried_on_is_found() -> None:
+    backend: Any = Forgetful()
+    with pytest.raises(Counterexample, match="on pieces it computes"):
+        check_truncated(backend, 6)

@@ -21,6 +21,7 @@ from graphc.testing.drawing import Drawing
 from graphc.testing.lowering import Mode, compare
 from graphc.testing.recipes import recipes
 from graphc.testing.runs import OPTIONS, examples, options
+from graphc.testing.truncated import check_truncated
 from graphc.testing.whole_graphs import check_whole_graphs
 
 OPERATORS = list(recipes())
@@ -46,6 +47,10 @@ def test_operators_along_sequences_on_xla() -> None:
 
 def test_whole_graphs_on_xla() -> None:
     check_whole_graphs(load("xla"), examples(6))
+
+
+def test_loops_on_pieces_of_sequences_on_xla() -> None:
+    check_truncated(load("xla"), examples(6))
 
 
 # what properties have found, as text
