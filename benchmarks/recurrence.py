@@ -1,6 +1,6 @@
 """Training steps of recurrent networks: graphc against the same written by hand in JAX, and against itself.
 
-    python -m benchmarks.recurrence [tagger|ragged|language|gates|small] [STEPS]
+    python -m benchmarks.recurrence [tagger|ragged|language|gates|small|lanes] [STEPS]
 
 - tagger: vocabulary 943, embedding 150, LSTM of 300 cells, 129 labels; minibatches of 16 sequences of 32 words.
 - ragged: the same on sequences of 5 to 60 words, packed into lanes, against graphc's own dense step by real words.
@@ -8,6 +8,8 @@
 - gates: the tagger with the library's LSTM of separate parameters for each gate, as the optimiser makes it, as it
   stands in the library, and so with the gradients that JAX finds for its loop; small: the same with 64 cells, where the
   number of operations counts and not their size.
+- lanes: gates and small with 1 to 16 sequences of 32 words in a minibatch, and beside them the bare matrix products of
+  the optimised step, which no lowering does without.
 
 The opponents by hand: the cell step by step under `lax.scan` with automatic gradients, and the fastest form known: the
 product of the input outside the loop and the backward pass written by hand (gates kept, only the state's gradient in
@@ -21,7 +23,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphc.backend import load
@@ -203,6 +205,32 @@ def lstm_by_hand(p: Any, e: Any, number: int) -> Any:
     return recurrent(z.reshape(*e.shape[:2], -1), p[f"H{number}"])
 
 
+def products_of(work: Workload) -> Any:
+    """The matrix products of a step and nothing else: those of gates as one, those of inputs before the loop."""
+    words, cells, inputs, labels = work.words, work.cells, work.embedding, work.labels
+    rng = np.random.default_rng(0)
+    shapes = {"x": (words, inputs), "W": (inputs, 4 * cells), "H": (cells, 4 * cells), "V": (cells, labels)}
+    shapes |= {"h": (words, cells), "dz": (words, 4 * cells), "dy": (words, labels)}
+    given = {n: jnp.asarray(rng.normal(size=s) * 0.05, jnp.float32) for n, s in shapes.items()}
+    time = work.lengths[0]
+
+    def step(x: Any, W: Any, H: Any, V: Any, h: Any, dz: Any, dy: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            forward = jax.lax.scan(lambda _, h: (None, h @ H), None, h.reshape(time, -1, cells))[1]
+            backward = jax.lax.scan(lambda _, dz: (None, dz @ H.T), None, dz.reshape(time, -1, 4 * cells))[1]
+            return forward, backward, x @ W, dz @ W.T, x.T @ dz, h.T @ dz, h @ V, dy @ V.T, h.T @ dy
+
+    staged = jax.jit(step)
+
+    def run(count: int) -> None:
+        found = None
+        for _ in range(count):
+            found = staged(**given)
+        jax.block_until_ready(found)
+
+    return run
+
+
 def by_hand(work: Workload, layer: Any) -> Any:
     rng = np.random.default_rng(0)
     cells, labels, frames = work.cells, work.labels, (work.lengths[0], len(work.lengths))
@@ -254,22 +282,48 @@ def runs_of(name: str) -> dict[str, Any]:
     return {"graphc": of_graphc(work), **{n: by_hand(work, layer) for n, layer in opponents.items()}}
 
 
-def main() -> None:
-    name = next((a for a in sys.argv[1:] if not a.isdigit()), "tagger")
-    steps = next((int(a) for a in sys.argv[1:] if a.isdigit()), 20)
-    runs = runs_of(name)
-    walls: dict[str, list[float]] = {each: [] for each in runs}
+def measured(runs: dict[str, Any], steps: int, rounds: int = 15) -> tuple[dict[str, list[float]], ...]:
+    """Seconds of the processor and on the clock that a step takes, round by round; the runs take turns."""
     times: dict[str, list[float]] = {each: [] for each in runs}
-    for each, run in runs.items():
-        started = time.process_time()
-        run(2)
-        print(f"{each}: compiled in {time.process_time() - started:.1f} s of the processor")
-    for _ in range(15):
+    walls: dict[str, list[float]] = {each: [] for each in runs}
+    for _ in range(rounds):
         for each, run in runs.items():
             started, wall = time.process_time(), time.perf_counter()
             run(steps)
             times[each].append((time.process_time() - started) / steps)
             walls[each].append((time.perf_counter() - wall) / steps)
+    return times, walls
+
+
+def table_of_lanes(steps: int) -> None:
+    print("cells lanes  optimised  as written  automatic  products alone  as written / products")
+    for work in (GATES, SMALL):
+        for lanes in (1, 2, 4, 8, 16):
+            some = replace(work, lengths=(32,) * lanes)
+            written, plain = (of_graphc(some, is_optimised=False) for _ in range(2))
+            runs = {"graphc": of_graphc(some), "written": written, "automatic": with_automatic_gradients(plain)}
+            runs["products"] = products_of(some)
+            for run in runs.values():
+                run(2)
+            least = {each: min(found) * 1e3 for each, found in measured(runs, steps)[0].items()}
+            ratios = [f"{least[each]:7.2f} {least[each] / least['graphc']:5.2f}" for each in ("written", "automatic")]
+            most = least["written"] / least["products"]
+            shown = f"{least['graphc']:8.2f} {' '.join(ratios)} {least['products']:9.2f} {most:9.2f}"
+            print(f"{work.cells:5} {lanes:5} {shown}", flush=True)
+
+
+def main() -> None:
+    name = next((a for a in sys.argv[1:] if not a.isdigit()), "tagger")
+    steps = next((int(a) for a in sys.argv[1:] if a.isdigit()), 20)
+    if name == "lanes":
+        table_of_lanes(steps)
+        return
+    runs = runs_of(name)
+    for each, run in runs.items():
+        started = time.process_time()
+        run(2)
+        print(f"{each}: compiled in {time.process_time() - started:.1f} s of the processor")
+    times, walls = measured(runs, steps)
     for each, found in times.items():
         least = min(found) / min(times["graphc"])
         median = statistics.median(t / g for t, g in zip(walls[each], walls["graphc"], strict=True))

@@ -54,7 +54,7 @@ class _Loop:
     sequences: Sequences
     lanes: Lanes
     # operands by name of the body's source
-    frames: Mapping[str, Any]
+    frames: Mapping[str, Value]
     constants: Mapping[str, Any]
     # initial states without dynamic axis, by number of the operand
     states: Mapping[int, Any]
