@@ -19,7 +19,7 @@ from graphc.data.columns import Column, SparseColumn, Stream
 from graphc.data.minibatches import Minibatch, minibatches_of
 from graphc.data.reader import Reader, open_reader
 from graphc.data.rows import RowBatches
-from graphc.diagnostics import Diagnostic, DiagnosticError, RunError, placing
+from graphc.diagnostics import Diagnostic, DiagnosticError, Label, RunError, placing
 from graphc.ir import DynamicAxis, Graph, Node, Storage
 from graphc.network import explain
 from graphc.network.network import Network
@@ -150,7 +150,7 @@ def open_data(settings: ReaderSettings, network: Network, roots: Sequence[str], 
         check_numbers(reader, network, roots, settings)
     axes = _by_axis(reader, network)
     for streams in axes.values():
-        _require_equal_lengths(streams, reader, settings)
+        _require_equal_lengths(streams, reader, network, settings)
     columns = {name: stream.column for name, stream in reader.streams.items()}
     storages = {name: _storage(column) for name, column in columns.items()}
     return Data(reader, columns, storages, {axis: next(iter(streams.values())) for axis, streams in axes.items()})
@@ -172,7 +172,9 @@ def _storage(column: Column) -> Storage:
     return Storage.SPARSE if isinstance(column, SparseColumn) else Storage.DENSE
 
 
-def _require_equal_lengths(streams: Mapping[str, Stream], reader: Reader, settings: ReaderSettings) -> None:
+def _require_equal_lengths(
+    streams: Mapping[str, Stream], reader: Reader, network: Network, settings: ReaderSettings
+) -> None:
     (first, one), *others = streams.items()
     for name, other in others:
         differs = np.flatnonzero(one.lengths != other.lengths)
@@ -183,7 +185,8 @@ def _require_equal_lengths(streams: Mapping[str, Stream], reader: Reader, settin
                 f"and {other.lengths[at]} of '{name}'"
             )
             hint = f"give '{name}' a dynamic axis of its own: dynamicAxis = DynamicAxis()"
-            raise DiagnosticError(Diagnostic("GC0612", message, settings.spans.get("file", settings.span), hint=hint))
+            labels = (Label(f"{first} is on the same axis", network[first].span),)
+            raise DiagnosticError(Diagnostic("GC0612", message, network[name].span, labels, hint))
 
 
 def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, data: Data, network: Network) -> None:

@@ -93,6 +93,8 @@ class SGDSettings:
     def momentum_time_constant(self, epoch: int) -> float:
         """The momentum as the number of samples in which it decays to 1/e: what the log calls by that name."""
         momentum = self.momentum(epoch)
+        if momentum >= 1:
+            return math.inf  # as enormous constants are, rounded
         return -1 / math.log(momentum) if momentum > 0 else 0.0
 
 

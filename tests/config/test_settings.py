@@ -144,6 +144,11 @@ def test_momentum_per_sample(text, expected):
     assert settings.momentum_time_constant(0) == (pytest.approx(-1 / math.log(expected)) if expected else 0)
 
 
+def test_enormous_time_constants_round_to_no_decay():
+    settings = sgd("maxEpochs=1 ; learningRatesPerMB=1 ; momentumAsTimeConstant=1e9")
+    assert (settings.momentum(0), settings.momentum_time_constant(0)) == (1.0, math.inf)
+
+
 def test_defaults_of_the_learner():
     settings = sgd("maxEpochs=1 ; learningRatesPerMB=1")
     assert settings.minibatch_size == Schedule((256,)) and settings.epoch_size == 0

@@ -197,3 +197,15 @@ def test_lengths_that_do_not_fit_name_the_sequence(case, run, tmp_path):
     assert result.status == 1
     assert f"error[{code}]" in result.err and said in result.err and "a.cntk:" in result.err
     assert not (tmp_path / "model.1").exists()
+
+
+def test_label_and_input_of_different_lengths(tmp_path, capsys):
+    path = tmp_path / "a.cntk"
+    network = CLASSIFIER.replace("BS.Sequences.Last (h)", "h")
+    path.write_text(CONFIGURATION.replace(", dynamicAxis = t", "").format(network=network))
+    (tmp_path / "data.ctf").write_text("3 |x 0:1 |y 0:1\n907 |x 0:1 |y 0:1\n907 |x 1:1\n")
+    assert main(["run", str(path), f"RunDir={tmp_path}", "command=Train"]) == 2
+    said = capsys.readouterr().err
+    assert "error[GC0612]: sequence 907 of" in said and "has 1 samples of 'y' and 2 of 'x'" in said
+    # where either is declared
+    assert "x = Input {4}\n" in said and "y is on the same axis, at" in said
