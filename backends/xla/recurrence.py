@@ -29,6 +29,11 @@ from graphc.ops.recurrence import History, Scan, history_of
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.unary import Sigmoid, StableSigmoid
 
+# XLA's CPU backend multiplies so few rows with a matrix slowly where it must read it across, as a backward pass does
+# (benchmarks/recurrence). One row is faster so, and small matrices make no difference.
+_LANES_TURNED = range(2, 13)
+_LEAST_TURNED = 1 << 15
+
 
 @lowers_loops
 def run_loop(op: Scan, step: Step, node: Node) -> Mapping[Node, Value]:
@@ -106,7 +111,7 @@ class _Loop:
         tapped = self.tapped
         matrices = {each.name: self.constants[each.name] for each in tapped.values()}
         settings = self.step.environment.settings
-        arguments = _Invariant(self.constants, matrices, self.states, self._random(), settings)
+        arguments = _Invariant(self.constants, matrices, self._turned(count), self.states, self._random(), settings)
         gradients = Gradients(
             arguments.numbers(_read_otherwise(self.body, tapped), self.states),
             tuple(
@@ -167,6 +172,13 @@ class _Loop:
         # a gap begins afresh in every step: what would run on there could overflow, and 0 times infinity is a gradient
         return jnp.where(_is_no_gap(self.lanes, self.real), _gathered(position, self.lanes), 0)
 
+    def _turned(self, lanes: int) -> Mapping[str, Any]:
+        """The matrices of tapped nodes the other way round, where the backward pass multiplies faster with these."""
+        if not (self.step.training and isinstance(lanes, int) and lanes in _LANES_TURNED):
+            return {}
+        names = {each.name for each in self.tapped.values() if each.kind == "matrix"}
+        return {name: self.constants[name].T for name in names if self.constants[name].size >= _LEAST_TURNED}
+
     def _random(self) -> Any:
         draws = any(node.op.family == "random" for node in self.body.nodes)
         return self.step.environment.random if draws else None
@@ -189,13 +201,14 @@ class _Loop:
     ) -> tuple[Any, dict[str, Any], list[Any]]:
         """One frame of every lane: the history after it, the results, and what the products were applied to."""
         (frames, outside), position, time = row
-        constants, matrices, states, random, settings = invariant
+        constants, matrices, turned, states, random, settings = invariant
         feeds = dict(frames)
         for carry in self.region.carries:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
         inner.tapped = {node: (self.tapped[node], matrices[self.tapped[node].name], tap) for node, tap in taps.items()}
+        inner.turned = turned
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
@@ -231,6 +244,8 @@ class _BodyStep(Step):
 
     # node → how it applies a parameter, the parameter's value and the tap
     tapped: Mapping[Node, tuple[_Applied, Any, Any]]
+    # matrices by name, the other way round
+    turned: Mapping[str, Any]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -249,7 +264,8 @@ class _BodyStep(Step):
         vector = vector.reshape(vector.shape[0], -1)
         match applied.kind:
             case "matrix":
-                y = vector @ parameter
+                turned = self.turned.get(applied.name)
+                y = vector @ parameter if turned is None else _product(vector, parameter, turned)
             case "scale":
                 y = vector * parameter.reshape(-1)
             case "bias":
@@ -304,12 +320,13 @@ def _read_otherwise(body: Graph, tapped: Mapping[Node, _Applied]) -> set[str]:
 class _Invariant:
     """What is the same in every step, as a flat list.
 
-    Constants, those of them that tapped nodes apply once more, initial states, random stream and settings.
+    Constants, those of them that tapped nodes apply once more and the other way round, initial states, random stream
+    and settings.
     """
 
-    def __init__(self, constants: Any, matrices: Any, states: Any, random: Any, settings: Any) -> None:
-        tree: dict[str, Any] = {"constants": dict(constants), "matrices": dict(matrices), "states": dict(states)}
-        tree |= {"random": random, "settings": dict(settings)}
+    def __init__(self, constants: Any, matrices: Any, turned: Any, states: Any, random: Any, settings: Any) -> None:
+        tree: dict[str, Any] = {"constants": dict(constants), "matrices": dict(matrices), "turned": dict(turned)}
+        tree |= {"states": dict(states), "random": random, "settings": dict(settings)}
         self.leaves, self._structure = jax.tree.flatten(tree)
         paths = jax.tree_util.tree_flatten_with_path(tree)[0]
         self._numbers = {jax.tree_util.keystr(path): i for i, (path, _) in enumerate(paths)}
@@ -324,7 +341,16 @@ class _Invariant:
 
     def tree(self, leaves: Any) -> Any:
         found = jax.tree.unflatten(self._structure, leaves)
-        return tuple(found[kind] for kind in ("constants", "matrices", "states", "random", "settings"))
+        return tuple(found[kind] for kind in ("constants", "matrices", "turned", "states", "random", "settings"))
+
+
+@jax.custom_vjp
+def _product(vector: Any, matrix: Any, turned: Any) -> Any:
+    """``vector @ matrix``, with the gradient of the vector by the turned matrix; that of the matrix finds its tap."""
+    return vector @ matrix
+
+
+_product.defvjp(lambda vector, matrix, turned: (vector @ matrix, turned), lambda turned, d: (d @ turned, None, None))
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ import pytest
 
 from graphc.backend import Environment, load
 from graphc.backends.reference.gradients import gradients
+from graphc.backends.xla import recurrence as loops
 from graphc.data.layout import Room
 from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
 from graphc.testing.equations import MAIN
@@ -88,6 +89,17 @@ def test_xla_computes_the_equations(seed: int) -> None:
     case = Case(seed)
     rooms = (None, crowded(case), apart(case))[seed % 3]
     check_xla(case, case.graph("float"), 1e-5, rooms)
+
+
+@pytest.mark.parametrize("seed", (1, 6, 13))
+def test_matrices_the_other_way_round_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of drawn networks are too small for it to pay."""
+    used = []
+    monkeypatch.setattr(loops, "_LEAST_TURNED", 0)
+    monkeypatch.setattr(loops, "_product", lambda *arrays, product=loops._product: used.append(1) or product(*arrays))
+    case = Case(seed)
+    check_xla(case, case.graph("float"), 1e-5, apart(case))
+    assert used
 
 
 def seeds(default: int) -> Iterator[int]:
