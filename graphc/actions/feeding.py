@@ -31,7 +31,7 @@ from graphc.train.feeds import Minibatches, needs_sequences
 from graphc.train.totals import FailedCheck
 
 # enough to know which shapes epochs have: others are compiled when they come
-_MINIBATCHES_LOOKED_AT = 500
+_MINIBATCHES_LOOKED_AT = 2000
 _EPOCHS_LOOKED_AT = 5
 # operators that take sequences of other axes as they are; what does not fit only the run can know
 _OF_ANY_LENGTHS = PackedIndex | ReconcileDynamicAxis | ScatterPacked

@@ -19,6 +19,8 @@ from graphc.ir import Frames
 MOST_SHAPES = 8
 # share of all work that is worth one compilation less
 _NEXT_TO_NOTHING = 0.01
+# how much more work a minibatch may be if that spares a shape of its own
+_MOST_WASTE = 4
 
 # the room of a minibatch on every dynamic axis
 Shape = tuple[Room, ...]
@@ -58,7 +60,7 @@ class Batches:
     """The minibatches of an epoch; each is laid out when it is asked for.
 
     ``axes`` has one stream for every dynamic axis: all streams of an axis have the same sequences. ``shapes`` are tried
-    first, in their order; a minibatch that fits into none of them gets one of its own.
+    first, in their order; a minibatch that fits into none of them gets one that holds these too, or its own.
     """
 
     minibatches: Sequence[Minibatch]
@@ -93,7 +95,13 @@ class Batches:
         return FrameUse(real, sum(room.frames for room in rooms), places, frozenset(shapes))
 
     def _fitting(self, lengths: Sequence[npt.NDArray[np.integer]]) -> Shape:
-        return next((s for s in self.shapes if _holds(s, lengths)), None) or self._own_shape(lengths)
+        found = next((s for s in self.shapes if _holds(s, lengths)), None)
+        if found is not None or not self.shapes:
+            return found or self._own_shape(lengths)
+        # what is a little larger in one respect is rarely alone: one shape for all of them
+        own = self._own_shape(lengths)
+        shared = _joined([own, *self.shapes])
+        return shared if _cost(shared) <= _MOST_WASTE * _cost(own) else own
 
     def _own_shape(self, lengths: Sequence[npt.NDArray[np.integer]]) -> Shape:
         """Where all sequences have one length there is nothing to round, to pad, or to look up in tables."""
@@ -127,22 +135,43 @@ class Batches:
         return tuple(sorted((tuple(Room(*room) for room in shape) for shape in merged.tolist()), key=_cost))
 
 
+def _joined(shapes: Sequence[Shape]) -> Shape:
+    """Room for whatever one of them has room for."""
+    largest = np.array([[astuple(room) for room in shape] for shape in shapes]).max(0)
+    return tuple(Room(*room) for room in largest.tolist())
+
+
 def _merged(sizes: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """``sizes`` (shapes, axes, 4) with those joined that cost least together, until few enough are left.
 
     And further, as long as it costs next to nothing.
     """
-    while len(sizes) > 1:
-        cost = _costs(sizes)
-        joined = _costs(np.maximum(sizes[:, None], sizes[None]))
-        loss = joined * (counts[:, None] + counts) - (cost * counts)[:, None] - cost * counts
-        np.fill_diagonal(loss, np.iinfo(loss.dtype).max)
-        if len(sizes) <= MOST_SHAPES and loss.min() > _NEXT_TO_NOTHING * (cost * counts).sum():
+    sizes, counts, cost = sizes.copy(), counts.copy(), _costs(sizes)
+    is_left = np.ones(len(sizes), bool)
+
+    def losses(one: int) -> npt.NDArray[np.integer]:
+        """What joining each with ``one`` costs."""
+        joined = _costs(np.maximum(sizes[one], sizes))
+        loss = joined * (counts[one] + counts) - cost[one] * counts[one] - cost * counts
+        return np.where(is_left & (np.arange(len(sizes)) != one), loss, np.iinfo(loss.dtype).max)
+
+    loss = np.array([losses(one) for one in range(len(sizes))])
+    nearest = loss.argmin(1)
+    rows = np.arange(len(sizes))
+    while (left := int(is_left.sum())) > 1:
+        at = int(loss[rows, nearest].argmin())
+        if left <= MOST_SHAPES and loss[at, nearest[at]] > _NEXT_TO_NOTHING * (cost * counts)[is_left].sum():
             break
-        one, other = sorted(int(i) for i in np.unravel_index(int(loss.argmin()), loss.shape))
+        one, other = sorted((at, int(nearest[at])))
         sizes[one], counts[one] = np.maximum(sizes[one], sizes[other]), counts[one] + counts[other]
-        sizes, counts = np.delete(sizes, other, 0), np.delete(counts, other)
-    return sizes
+        cost[one], is_left[other] = _costs(sizes[one]), False
+        loss[other] = loss[:, other] = np.iinfo(loss.dtype).max
+        loss[one] = loss[:, one] = losses(one)
+        is_nearer = loss[:, one] < loss[rows, nearest]
+        nearest[is_nearer] = one
+        stale = np.isin(nearest, (one, other)) | (rows == one)
+        nearest[stale] = loss[stale].argmin(1)
+    return sizes[is_left]
 
 
 def _costs(sizes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -63,6 +63,20 @@ def test_few_shapes_waste_little(size: int, frames: float, lanes: float) -> None
     assert real / sum(room.time * room.lanes for room in used) >= lanes
 
 
+def test_what_fits_nowhere_shares_a_shape() -> None:
+    """Unless that were much more work, as for a few frames that are far longer than all others."""
+    groups = [[4, 5, 3, 5] * 3, [5, 4] * 5, [6, *[5] * 8], [6, 6, *[3] * 7], [40]]
+    lengths = np.array([length for group in groups for length in group])
+    ends = np.cumsum([len(group) for group in groups])
+    numbers = np.split(np.arange(len(lengths)), ends[:-1])
+    found = [Minibatch(m, lengths[m], int(lengths[m].sum()), 0) for m in numbers]
+    planned = Batches(found[:2], {"*": stream(lengths)}).best_shapes
+    batches = Batches(found, {"*": stream(lengths)}, planned)
+    assert all(batches.shape(number) in planned for number in (0, 1))
+    assert batches.shape(2) == batches.shape(3) != planned[-1]
+    assert batches.shape(4)[0].lanes == 1
+
+
 def test_lanes_hold_every_frame_once() -> None:
     found = layout(np.array([3, 2, 5, 1]), Room(16, 6, 6, 3)).sequences
     assert found is not None and found.lanes is not None
