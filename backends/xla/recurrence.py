@@ -346,11 +346,17 @@ class _Invariant:
 
 @jax.custom_vjp
 def _product(vector: Any, matrix: Any, turned: Any) -> Any:
-    """``vector @ matrix``, with the gradient of the vector by the turned matrix; that of the matrix finds its tap."""
+    """``vector @ matrix``, whose gradient for the vector is a product with the turned matrix."""
     return vector @ matrix
 
 
-_product.defvjp(lambda vector, matrix, turned: (vector @ matrix, turned), lambda turned, d: (d @ turned, None, None))
+def _product_backward(saved: Any, d: Any) -> Any:
+    vector, turned = saved
+    with full_precision():
+        return d @ turned, vector.T @ d, None
+
+
+_product.defvjp(lambda vector, matrix, turned: (vector @ matrix, (vector, turned)), _product_backward)
 
 
 @jax.custom_vjp
