@@ -30,7 +30,7 @@ class Room:
 
 
 def pack(lengths: Ints, time: int) -> list[list[int]]:
-    """Sequence numbers of each lane: the longest sequence first, each goes into the first lane that has room for it."""
+    """Sequence numbers of each lane: a sequence, the longest ones first, goes into the first lane that has room for it."""
     lanes: list[list[int]] = []
     room: list[int] = []
     for number in np.argsort(-np.asarray(lengths, np.int64), kind="stable").tolist():
