@@ -210,7 +210,13 @@ def require_lengths(failed: Sequence[FailedCheck], minibatches: Minibatches, dat
         )
         hint = "an initial state has one frame a sequence, or at least as many as timeStep"
         raise RunError(Diagnostic("GC0613", message, span, hint=hint))
-    if check.chosen:
+    if check.bounded:
+        message = (
+            f"{what} goes through {first.found} frames of a selection, but loops have {first.wanted} steps {where}"
+        )
+        hint = "a condition above 1 repeats frames: a loop needs a selection no longer than the longest sequence"
+        raise RunError(Diagnostic("GC0613", message, span, hint=hint))
+    if check.chosen or check.last:
         there = f"a sequence of {first.wanted} frames on axis '{check.wanted}'"
         message = f"{what} chooses frame {first.found - 1} of {there}, {where}"
         hint = "frames are counted from 0; the condition is on another axis, whose sequences are longer"

@@ -20,7 +20,24 @@ _BITS = 15
 
 
 def whole_frames(xp: Any, flags: Any, sequences: Sequences) -> Any:
-    """For each frame, how many frames a selection has made of its sequence up to there (spec: operation Where)."""
+    """For each frame, how many frames a selection has made of its sequence up to there (spec: operation Where).
+
+    What was made stays when the sum falls. A number that no minibatch could answer counts as infinite: positive, it
+    asks for more frames than there are; negative, or no number at all, it ends its sequence.
+    """
+    limit = (1 << 30) // max(sequences.longest, 1)
+    is_plain = xp.abs(flags) < limit
+    wanted = _wanted(xp, xp.where(is_plain, flags, xp.zeros((), flags.dtype)), sequences)
+    is_endless, is_ended = (
+        _along(xp, found.astype("int32"), sequences) > 0 for found in (flags >= limit, ~(is_plain | (flags > 0)))
+    )
+    most = flags.shape[0] + 1
+    wanted = xp.where(is_ended, 0, xp.where(is_endless, most, xp.clip(wanted, 0, most)))
+    return _running_maximum(xp, wanted.astype("int32"), sequences)
+
+
+def _wanted(xp: Any, flags: Any, sequences: Sequences) -> Any:
+    """How many frames the sum up to each frame stands for."""
     whole, *digits = (_along(xp, part, sequences) for part in _parts(xp, flags))
     carry = xp.zeros_like(whole)
     normal = []
@@ -36,12 +53,15 @@ def whole_frames(xp: Any, flags: Any, sequences: Sequences) -> Any:
 
 
 def _parts(xp: Any, x: Any) -> list[Any]:
-    """The whole part and the digits behind it, as integers."""
+    """The whole part and the digits behind it, as integers that all have the sign of the number."""
+    # less than the last digit can say is something all the same: the first positive sum takes a frame
+    least = 2.0 ** (-_BITS * _DIGITS)
+    size = xp.where(x > 0, xp.maximum(x, least), -x).astype(x.dtype)
     found = []
     for _ in range(_DIGITS + 1):
-        part = xp.floor(x)
-        found.append(part.astype("int32"))
-        x = (x - part) * 2.0**_BITS
+        part = xp.floor(size)
+        found.append(xp.where(x < 0, -part, part).astype("int32"))
+        size = (size - part) * 2.0**_BITS
     return found
 
 
@@ -50,3 +70,13 @@ def _along(xp: Any, x: Any, sequences: Sequences) -> Any:
     total = xp.cumsum(x, dtype="int32")
     before = total - x
     return total - at(xp, at(xp, before, sequences.starts), sequences.ids)
+
+
+def _running_maximum(xp: Any, x: Any, sequences: Sequences) -> Any:
+    """The largest of each frame and those before it in its sequence."""
+    reach = 1
+    while reach < sequences.longest:
+        earlier = xp.concatenate([xp.zeros(reach, x.dtype), x])[: x.shape[0]]
+        x = xp.where(sequences.positions >= reach, xp.maximum(x, earlier), x)
+        reach *= 2
+    return x

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir import DynamicAxis, Frames, Graph, Node
-from graphc.ops.delays import Delay
+from graphc.ops.delays import Delay, PastValue
 from graphc.ops.legacy_reshape import Restack
 from graphc.ops.recurrence import Scan
+from graphc.ops.recurrent_stack import OptimizedRNNStack
 from graphc.ops.rules import is_one_frame
 from graphc.ops.sequences import PackedIndex, ReconcileDynamicAxis, ScatterPacked, Where
+from graphc.ops.transcription import EditDistanceError, ForwardBackward
+from graphc.ops.windows import BorderFrames
+
+# what goes through sequences step by step, for as many steps as the longest has
+_STEPPING = Scan | OptimizedRNNStack | ForwardBackward | EditDistanceError | Where
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class LengthCheck:
 
     With ``or_one`` a single frame will do as well; without ``wanted`` there must be at ``least`` so many frames, and
     where ``node`` puts several into one, a ``multiple`` of these. With ``chosen`` it is the last of the chosen frames
-    that must be among those of ``wanted``.
+    that must be among those of ``wanted``, with ``last`` the last frame of all. With ``bounded`` there may be no more
+    frames than loops have steps, which the host has planned without knowing the selection.
     """
 
     node: Node
@@ -30,19 +37,33 @@ class LengthCheck:
     multiple: int = 1
     least: int = 1
     chosen: bool = False
+    last: bool = False
+    bounded: bool = False
 
     @property
     def condition(self) -> Hashable:
-        return self.axis, self.wanted, self.or_one, self.multiple, self.least, self.chosen
+        kind = self.chosen, self.last, self.bounded
+        return self.axis, self.wanted, self.or_one, self.multiple, self.least, *kind
 
 
 def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
     """What a run must find of the axes of a graph; each condition once."""
     found: dict[Hashable, LengthCheck] = {}
+    made = (node.type.axis for node in graph.nodes if isinstance(node.op, Where | Restack))
+    selected = {axis.name for axis in made if axis is not None}
     for node in graph.nodes:
-        for check in _of(node):
+        for check in (*_of(node), *_steps_along(node, selected)):
             found.setdefault(check.condition, check)
     return tuple(found.values())
+
+
+def _steps_along(node: Node, selected: Set[str]) -> Iterator[LengthCheck]:
+    """A selection that repeats frames can have longer sequences than the one that it was made from."""
+    if isinstance(node.op, _STEPPING):
+        axes = dict.fromkeys(source.type.axis for source in node.inputs)
+        for axis in axes:
+            if axis is not None and axis.name in selected and not is_one_frame(axis):
+                yield LengthCheck(node, axis.name, bounded=True)
 
 
 def _of(node: Node) -> Iterator[LengthCheck]:
@@ -67,7 +88,7 @@ def _of(node: Node) -> Iterator[LengthCheck]:
         case PackedIndex():
             target, index = node.inputs
             if isinstance(index.op, Where) and index.inputs[0].type.axis != target.type.axis:
-                yield from _chosen_elsewhere(node, target.type.axis, index.type.axis)
+                yield from _chosen_elsewhere(node, target.type.axis, index)
         case Delay(time_step=step):
             yield from _initial_state(node, node.inputs[1:], step)
         case Scan(region=region):
@@ -83,10 +104,18 @@ def _of(node: Node) -> Iterator[LengthCheck]:
             return
 
 
-def _chosen_elsewhere(node: Node, target: DynamicAxis | None, index: DynamicAxis | None) -> Iterator[LengthCheck]:
-    # which of the frames an axis of one frame has depends on who asks
-    if target is not None and index is not None and not is_one_frame(index):
-        yield LengthCheck(node, index.name, target.name, chosen=True)
+def _chosen_elsewhere(node: Node, target: DynamicAxis | None, index: Node) -> Iterator[LengthCheck]:
+    axis, (cond,) = index.type.axis, index.inputs
+    assert target is not None and axis is not None and cond.type.axis is not None
+    if not is_one_frame(axis):
+        yield LengthCheck(node, axis.name, target.name, chosen=True)
+    elif not is_one_frame(cond.type.axis) and not _is_in_every_sequence(cond):
+        yield LengthCheck(node, cond.type.axis.name, target.name, last=True)
+
+
+def _is_in_every_sequence(cond: Node) -> bool:
+    """Whether it is the first frame that a condition on positions chooses, not the last."""
+    return isinstance(cond.op, PastValue) or (isinstance(cond.op, BorderFrames) and cond.op.offset < 0)
 
 
 def _initial_state(node: Node, states: Sequence[Node], step: int) -> Iterator[LengthCheck]:
@@ -104,10 +133,13 @@ def first_failures(xp: Any, checks: tuple[LengthCheck, ...], axes: Mapping[str, 
 
 def _first_failure(xp: Any, check: LengthCheck, axes: Mapping[str, Frames], never: int) -> Any:
     found = _reach(axes[check.axis]) if check.chosen else _lengths(xp, axes[check.axis])
-    wanted = xp.full_like(found, check.least) if check.wanted is None else _lengths(xp, axes[check.wanted])
+    if check.wanted is None:
+        wanted = xp.full_like(found, _steps(axes[check.axis]) if check.bounded else check.least)
+    else:
+        wanted = _lengths(xp, axes[check.wanted])
     slots = min(found.shape[0], wanted.shape[0])
     found, wanted = found[:slots], wanted[:slots]
-    if check.chosen:
+    if check.chosen or check.last or check.bounded:
         is_wrong = found > wanted
     elif check.wanted is not None:
         is_wrong = found != wanted
@@ -115,7 +147,7 @@ def _first_failure(xp: Any, check: LengthCheck, axes: Mapping[str, Frames], neve
         is_wrong = (found < wanted) | (found % check.multiple != 0)
     if check.or_one:
         is_wrong = is_wrong & (found != 1)
-    if isinstance(check.node.op, Where):
+    if isinstance(check.node.op, Where) and not check.bounded:
         is_wrong = is_wrong | _is_cut(axes[check.axis])
     is_wrong = is_wrong & (xp.arange(slots) < _count(axes[check.axis]))
     at = xp.argmax(is_wrong)
@@ -126,6 +158,10 @@ def _is_cut(frames: Frames) -> Any:
     """Of each sequence slot whether the minibatch has no room for its last frame: a selection may repeat frames."""
     assert frames.sequences is not None and frames.mask is not None, "a selection tells both"
     return frames.sequences.starts + frames.sequences.lengths > frames.mask.shape[0]
+
+
+def _steps(frames: Frames) -> int:
+    return 1 if frames.sequences is None else frames.sequences.longest
 
 
 def _reach(frames: Frames) -> Any:

@@ -19,8 +19,8 @@ class Where(_Sequences):
     """The indices, from 0, of the frames where a condition is 1, as a sequence on a dynamic axis of its own.
 
     The condition is one number a frame. Fractions add up: a frame is taken once for every whole number that the sum
-    has reached, and the first frame with a positive condition always. Sequences in which nothing is taken are an error
-    of the run. No gradient.
+    has reached, and the first frame with a positive sum always; a sum that falls takes nothing back. Behind a condition
+    that is no number, nothing is taken. Sequences in which nothing is taken are an error of the run. No gradient.
 
     Example: ``Where ([1 x *]) = [1 x w]``
     """

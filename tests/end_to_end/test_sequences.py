@@ -79,6 +79,11 @@ ENDING = """
 BEGUN = "h = Tanh (x + PastValue (4, h, timeStep = 3, initialState = LinearLayer {4} (y)))" + ENDING
 DELAYED = "h = PastValue (4, x, timeStep = 3, initialState = LinearLayer {4} (y))" + ENDING
 REACHED = "h = BS.Sequences.Gather (1 + 0 * ReduceSum (x), y)" + ENDING
+LAST_REACHED = REACHED.replace("1 + 0 * ReduceSum (x)", "BS.Loop.IsLast (x)").replace("BS.Sequences.Last (h)", "h")
+# of the first sentence mostly its first frame, more often than any sentence has frames
+LONGER = CLASSIFIER.replace(
+    "(x)", "(BS.Sequences.Gather (CONDITION * BS.Loop.IsFirst (x) .* Slice (0, 1, x) + 0.01, x))"
+)
 # what a condition chooses meets the first frame of each sequence: well if it is one frame
 CHOSEN = """
         z = LinearLayer {{2}} (BS.Sequences.Gather ({condition}, x)) + LinearLayer {{2}} (BS.Sequences.First (x))
@@ -186,6 +191,21 @@ BAD = {
     "frames of longer sequences": (REACHED, (2, 5, 7), 2, "GC0613", "h chooses frame 4 of a sequence of 2 frames"),
     "several to be repeated": (REPEATED_ALL, (5, 2, 7), 2, "GC0613", "2 frames on axis '*' and 1 on"),
     "several frames beside one": (SEVERAL_CHOSEN, (5, 2, 7), 1, "GC0613", "joins sequences of different lengths"),
+    "last frames of longer sequences": (LAST_REACHED, (2, 5, 7), 2, "GC0613", "frame 4 of a sequence of 2 frames"),
+    "frames repeated in a loop": (
+        LONGER.replace("CONDITION", "8"),
+        (5, 2, 7),
+        1,
+        "GC0613",
+        "through 9 frames of a selection",
+    ),
+    "a condition that is no number": (
+        LONGER.replace("CONDITION", "Log (-1)"),
+        (5, 2, 7),
+        1,
+        "GC0613",
+        "selects no frame in sequence 0",
+    ),
     "empty selection": (FRAMES, (5, 1, 7), 1, "GC0613", "selects no frame in sequence 1"),
 }
 

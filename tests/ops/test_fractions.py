@@ -19,7 +19,18 @@ CONDITIONS: dict[str, Any] = {str(n): n for n in (1, 0.5, 0.2, 0.1, 1 / 3, 0.7, 
 CONDITIONS |= {
     "mixed": RANDOM.choice([0, 1, 0.25, 1 / 3, 0.2], sum(LENGTHS)),
     "any": RANDOM.uniform(0, 1, sum(LENGTHS)),
+    "tiny": 1e-20,
+    "falling and rising": RANDOM.choice([1, -1, 0.5, -0.5, 2, -0.1, 0.1], sum(LENGTHS)),
+    "falling below 0": RANDOM.choice([-0.1, 0.1, -1 / 3, 1 / 3], sum(LENGTHS)),
+    "down and up again": np.resize([-0.1] * 10 + [0.1] * 10 + [1, -1], sum(LENGTHS)),
+    "negative": -0.25,
+    "ending": np.resize([1, 0.5, np.nan, 1, np.inf], sum(LENGTHS)),
+    "minus infinite": np.resize([0, 1, 1, -np.inf, 1], sum(LENGTHS)),
+    "infinite": np.resize([0.25, 0, 0.5, np.inf, -1, -np.inf, 1], sum(LENGTHS)),
+    "larger than numbers of frames": np.resize([-3e30, 1, 7, 2e9], sum(LENGTHS)),
 }
+# more frames than there are is as good as endlessly many
+MOST = sum(LENGTHS) + 1
 
 
 def selected(flags: np.ndarray) -> Iterator[int]:
@@ -27,7 +38,7 @@ def selected(flags: np.ndarray) -> Iterator[int]:
     desired, made = 0.0, 0
     for flag in flags.tolist():
         desired += flag
-        while (made == 0 and desired > 0) or made < desired * (1 - 2.0**-23):
+        while made < MOST and ((made == 0 and desired > 0) or made < desired * (1 - 2.0**-23)):
             made += 1
         yield made
 
