@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from graphc.ir import DynamicAxis, Frames, Graph, Node, Storage
+from graphc.ir import DynamicAxis, Frames, Graph, Node, Storage, readers
 from graphc.ops.criteria import ClassificationError, CrossEntropy, CrossEntropyWithSoftmax, Logistic, SquareError
 from graphc.ops.elementwise import DiagTimes, Elementwise
 from graphc.ops.products import Times, TransposeTimes
@@ -60,7 +60,7 @@ class _Border:
     @staticmethod
     def around_loops(graph: Graph, axes: Collection[str]) -> _Border:
         """With everything inside that can be and hangs together with a loop."""
-        read = _readers(graph)
+        read = readers(graph)
         loops = frozenset(node for node in graph.nodes if isinstance(node.op, Scan) and _axis(node) in axes)
         inside: set[Node] = set()
         waiting = [neighbour for loop in loops for neighbour in _neighbours(loop, read)]
@@ -100,16 +100,6 @@ class _Border:
             assert isinstance(reader.op, Scan)
             return source in reader.inputs[: len(reader.op.region.steps)]
         return reader in self.inside
-
-
-def _readers(graph: Graph) -> _Readers:
-    found: dict[Node, list[Node | None]] = {}
-    for node in graph.nodes:
-        for source in node.inputs:
-            found.setdefault(source, []).append(node)
-    for node in [*graph.roots.values(), *(value for _, value in graph.updates)]:
-        found.setdefault(node, []).append(None)
-    return found
 
 
 def _neighbours(node: Node, readers: _Readers) -> Iterator[Node]:

@@ -1,6 +1,6 @@
 """Typed, acyclic, immutable graphs and what is needed to read, print, check and rewrite them."""
 
-from graphc.ir.graph import GROUPS, Graph, topological, users
+from graphc.ir.graph import GROUPS, Graph, readers, topological, users
 from graphc.ir.node import Context, Cost, Frames, Lanes, Node, Op, RandomStream, Sequences, check_arity, op, operator
 from graphc.ir.region import Carry, Region
 from graphc.ir.rewrite import RewriteError, Rule, Trace, rewrite, rule
@@ -50,6 +50,7 @@ __all__ = [
     "op",
     "operator",
     "parse_graph",
+    "readers",
     "rewrite",
     "rule",
     "topological",

@@ -97,3 +97,11 @@ def users(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
         for source in node.inputs:
             found.setdefault(source, []).append(node)
     return found
+
+
+def readers(graph: Graph) -> dict[Node, list[Node | None]]:
+    """Node → what reads it; none stands for the graph's own results."""
+    found: dict[Node, list[Node | None]] = {node: list(by) for node, by in users(graph.nodes).items()}
+    for node in [*graph.roots.values(), *(value for _, value in graph.updates)]:
+        found.setdefault(node, []).append(None)
+    return found

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphc.ir import Graph, Node
+from graphc.ir import Graph, Node, readers
 from graphc.ops.elementwise import Plus
 from graphc.passes.constants import constant
-from graphc.passes.loops import Loop, change_loops, known_before, readers
+from graphc.passes.loops import Loop, change_loops, known_before
 
 
 def hoist(graph: Graph) -> Graph:

@@ -108,17 +108,6 @@ def change_loops(graph: Graph, change: Callable[[Loop], Loop]) -> Graph:
     return changed if any(found.values()) else graph
 
 
-def readers(graph: Graph) -> Mapping[Node, list[Node | None]]:
-    """Node → what reads it; none stands for the graph's own results."""
-    found: dict[Node, list[Node | None]] = {}
-    for node in graph.nodes:
-        for source in node.inputs:
-            found.setdefault(source, []).append(node)
-    for node in [*graph.roots.values(), *(value for _, value in graph.updates)]:
-        found.setdefault(node, []).append(None)
-    return found
-
-
 def replaced(graph: Graph, replacement: Mapping[Node, Callable[[], Node]]) -> Graph:
     """The graph with nodes replaced; what replaces them is made of nodes that stay."""
 

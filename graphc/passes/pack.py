@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.ir import Graph, Node
+from graphc.ir import Graph, Node, readers
 from graphc.ops.elementwise import Plus
 from graphc.ops.products import Times
 from graphc.ops.shaping import RowStack, Slice
 from graphc.ops.sources import LearnableParameter
-from graphc.passes.loops import Loop, change_loops, is_column, known_before, readers
+from graphc.passes.loops import Loop, change_loops, is_column, known_before
 
 
 def pack(graph: Graph) -> Graph:

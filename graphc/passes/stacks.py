@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graphc.ir import Graph, Node, equal_graphs
+from graphc.ir import Graph, Node, equal_graphs, readers
 from graphc.ops.elementwise import Minus, Plus
 from graphc.ops.products import Times
 from graphc.ops.shaping import RowStack
-from graphc.passes.loops import is_column, readers
+from graphc.passes.loops import is_column
 
 
 def stacks(graph: Graph) -> Graph:
