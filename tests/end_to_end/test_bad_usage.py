@@ -266,6 +266,18 @@ CASES = (
         arguments=("run", "m.cntk", "Train=[SGD=[maxEpochs=two]]"),
     ),
     Case(
+        "settings on one line with nothing between them",
+        """
+        error[GC0502]: Train:SGD:maxEpochs: '2 minibatchSize=8' is not an integer
+         --> <argument 1>:1:23
+          |
+        1 | Train=[SGD=[maxEpochs=2 minibatchSize=8]]
+          |                       ^^^^^^^^^^^^^^^^^
+          = hint: write ; in front of minibatchSize: settings on one line are kept apart by it
+        """,
+        arguments=("run", "m.cntk", "Train=[SGD=[maxEpochs=2 minibatchSize=8]]"),
+    ),
+    Case(
         "argument with an open bracket",
         """
         error[GC0102]: no closing ']' for this '['
