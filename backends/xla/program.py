@@ -19,6 +19,7 @@ from graphc.backends.xla.options import compiler_options
 from graphc.ir import Frames, Graph, Lanes, Sequences, Storage
 from graphc.ir.arithmetic import Arithmetic
 from graphc.ir.layout import array_shape
+from graphc.ops.lengths import axis_of_single_frames, has_sequences, length_checks
 from graphc.ops.sources import InputValue
 
 # platforms that every shipped model can be exported for, in JAX's names
@@ -94,7 +95,8 @@ def export(
 
     Its arguments are the parameters and the inputs by name, its result is the outputs by name. Where frames form
     sequences, none of which has more than ``longest``, a third argument has the dynamic axes by name: of each the
-    arrays of `graphc.ir.Sequences` and `graphc.ir.Lanes`. The numbers of sequences and lanes are symbolic too.
+    arrays of `graphc.ir.Sequences` and `graphc.ir.Lanes`. The numbers of sequences and lanes are symbolic too; all axes
+    have as many sequences.
     """
     run = _program(graph, training, arithmetic)
 
@@ -122,19 +124,19 @@ _SHOWN = _Sizes(12, 3, 8, 2)
 
 
 def _symbolic(graph: Graph, longest: int) -> dict[str, _Sizes]:
-    """Sizes of each axis: ``frames``, and of further axes ``frames2``, …"""
+    """Sizes of each axis: ``frames`` and ``lanes``, and of further axes ``frames2``, …
+
+    All have as many sequences, and one whose values meet one frame of each sequence has no other frames.
+    """
     scope = jax.export.SymbolicScope()
+    (sequences,) = jax.export.symbolic_shape("sequences", scope=scope)
+    single = {axis_of_single_frames(check) for check in length_checks(graph)}
     found = {}
     for number, axis in enumerate(_axes(graph), 1):
-        names = (f"{stem}{number if number > 1 else ''}" for stem in ("frames", "sequences", "lanes"))
-        frames, sequences, lanes = jax.export.symbolic_shape(", ".join(names), scope=scope)
-        found[axis] = _Sizes(frames, sequences, longest, lanes)
+        names = (f"{stem}{number if number > 1 else ''}" for stem in ("frames", "lanes"))
+        frames, lanes = jax.export.symbolic_shape(", ".join(names), scope=scope)
+        found[axis] = _Sizes(sequences if axis in single else frames, sequences, longest, lanes)
     return found
-
-
-def has_sequences(graph: Graph) -> bool:
-    """Whether it matters which frames form a sequence."""
-    return len(_axes(graph)) > 1 or any(node.op.family == "sequences" for node in graph.nodes)
 
 
 def _axes(graph: Graph) -> list[str]:

@@ -20,21 +20,17 @@ from graphc.data.minibatches import Minibatch, minibatches_of
 from graphc.data.reader import Reader, open_reader
 from graphc.data.rows import RowBatches
 from graphc.diagnostics import Diagnostic, DiagnosticError, Label, RunError, placing
-from graphc.ir import DynamicAxis, Graph, Node, Storage
+from graphc.ir import Graph, Node, Storage
 from graphc.network import explain
 from graphc.network.network import Network
-from graphc.ops.lengths import length_checks
-from graphc.ops.rules import is_one_frame
-from graphc.ops.sequences import PackedIndex, ReconcileDynamicAxis, ScatterPacked
+from graphc.ops.lengths import axis_of_single_frames, has_sequences, length_checks
 from graphc.ops.sources import InputValue
-from graphc.train.feeds import Minibatches, needs_sequences
+from graphc.train.feeds import Minibatches
 from graphc.train.totals import FailedCheck
 
 # enough to know which shapes epochs have: others are compiled when they come
 _MINIBATCHES_LOOKED_AT = 2000
 _EPOCHS_LOOKED_AT = 5
-# operators that take sequences of other axes as they are; what does not fit only the run can know
-_OF_ANY_LENGTHS = PackedIndex | ReconcileDynamicAxis | ScatterPacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +63,7 @@ class Data:
         if self.is_truncated:
             return self._rows(epoch, minibatch_size, epoch_size)
         found = list(self.reader.minibatches(epoch, minibatch_size, epoch_size))
-        if needs_sequences(graph):
+        if has_sequences(graph):
             return self._planned(graph, found, self._best_shapes(minibatch_size, epoch_size)), found
         taken = Minibatches.of((self._samples(m) for m in found), min(minibatch_size, self.reader.samples))
         lengths = [m.lengths for m in found]
@@ -102,21 +98,20 @@ class Data:
     def _require_single_frames(self, graph: Graph) -> None:
         """What meets one frame of each sequence of another axis has one frame a sequence."""
         for check in length_checks(graph):
-            axes = [axis for axis in (check.axis, check.wanted) if axis is not None]
-            others = [axis for axis in axes if not is_one_frame(DynamicAxis(axis))]
-            if len(others) != 1 or len(axes) != 2 or isinstance(check.node.op, _OF_ANY_LENGTHS):
+            other = axis_of_single_frames(check)
+            if other is None:
                 continue
-            what = f"{check.node.op.names[0]} joins axes '{axes[0]}' and '{axes[1]}'"
-            stream = self.axes.get(others[0])
+            what = f"{check.node.op.names[0]} joins axes '{check.axis}' and '{check.wanted}'"
+            stream = self.axes.get(other)
             if stream is None:
-                message = f"{what}, and how many frames '{others[0]}' has only the run can know"
+                message = f"{what}, and how many frames '{other}' has only the run can know"
                 hint = "ReconcileDynamicAxis gives a value the axis of another"
                 raise RunError(Diagnostic("GC0613", message, check.node.span, hint=hint))
             longer = np.flatnonzero(stream.lengths != 1)
             if len(longer):
                 number = int(longer[0])
                 key, length = self.reader.dataset.keys[number], stream.lengths[number]
-                found = f"sequence {key} has {length} frames on '{others[0]}'"
+                found = f"sequence {key} has {length} frames on '{other}'"
                 message = f"{what}, of one frame a sequence, but {found}"
                 raise RunError(Diagnostic("GC0613", message, check.node.span))
 

@@ -9,10 +9,9 @@ from graphc.network import explain
 from graphc.network.network import NetworkNode, needed
 from graphc.ops.delays import Delay
 from graphc.ops.legacy_reshape import LegacyReshape
+from graphc.ops.lengths import ALONG_SEQUENCES
 from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis
 
-# operators of these families look across sequences
-_FAMILIES = ("sequences", "transcription")
 _WHOLE = "{} needs whole sequences, of which truncated mode has only a piece at a time"
 # each frame that a delay remembers from minibatch to minibatch is an array of its own
 _MOST_REMEMBERED = 1000
@@ -55,7 +54,7 @@ def _reason(node: NetworkNode) -> str | None:
             return _WHOLE
         case GatherPacked() if (type := node.inputs[1].type) is not None and type.axis is None:
             return None  # a table, which every frame reads alone
-        case op if op.family in _FAMILIES:
+        case op if op.family in ALONG_SEQUENCES:
             return _WHOLE
         case _:
             return None

@@ -13,9 +13,14 @@ from graphc.ops.recurrence import Scan
 from graphc.ops.recurrent_stack import OptimizedRNNStack
 from graphc.ops.rules import is_one_frame
 from graphc.ops.sequences import PackedIndex, ReconcileDynamicAxis, ScatterPacked, Where
+from graphc.ops.sources import InputValue
 from graphc.ops.transcription import EditDistanceError, ForwardBackward
 from graphc.ops.windows import BorderFrames
 
+# families of operators that look across sequences
+ALONG_SEQUENCES = ("sequences", "transcription")
+# operators that take sequences of other axes as they are; what does not fit only the run can know
+_OF_ANY_LENGTHS = PackedIndex | ReconcileDynamicAxis | ScatterPacked
 # what goes through sequences step by step, for as many steps as the longest has
 _STEPPING = Scan | OptimizedRNNStack | ForwardBackward | EditDistanceError | Where
 
@@ -46,6 +51,12 @@ class LengthCheck:
         return self.axis, self.wanted, self.or_one, self.multiple, self.least, *kind
 
 
+def has_sequences(graph: Graph) -> bool:
+    """Whether it matters which frames form a sequence."""
+    axes = {node.op.axis for node in graph.nodes if isinstance(node.op, InputValue)}
+    return len(axes) > 1 or any(node.op.family in ALONG_SEQUENCES for node in graph.nodes)
+
+
 def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
     """What a run must find of the axes of a graph; each condition once."""
     found: dict[Hashable, LengthCheck] = {}
@@ -55,6 +66,15 @@ def length_checks(graph: Graph) -> tuple[LengthCheck, ...]:
         for check in (*_of(node), *_steps_along(node, selected)):
             found.setdefault(check.condition, check)
     return tuple(found.values())
+
+
+def axis_of_single_frames(check: LengthCheck) -> str | None:
+    """The axis that must have one frame a sequence because its values meet one frame of each sequence of another."""
+    axes = [axis for axis in (check.axis, check.wanted) if axis is not None]
+    others = [axis for axis in axes if not is_one_frame(DynamicAxis(axis))]
+    if len(others) != 1 or len(axes) != 2 or isinstance(check.node.op, _OF_ANY_LENGTHS):
+        return None
+    return others[0]
 
 
 def _steps_along(node: Node, selected: Set[str]) -> Iterator[LengthCheck]:

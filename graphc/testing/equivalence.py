@@ -12,10 +12,11 @@ import numpy as np
 from graphc.backend import Environment, Feeds, Parameters, load
 from graphc.ir import Frames, Graph, Op, equal_graphs, format_graph, parse_graph, verify
 from graphc.ir.layout import array_shape
+from graphc.ops.lengths import has_sequences
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import LearnableParameter
 from graphc.testing.counterexample import blamed_on
-from graphc.testing.lengths import Lengths, has_sequences, laid_out, lengths_of, random_lengths, real_frames
+from graphc.testing.lengths import Lengths, laid_out, lengths_of, random_lengths, real_frames
 from graphc.testing.runs import examples, for_all, replayed
 from graphc.testing.values import Style, random_feeds, random_parameters, shaken
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.backend import Environment
 from graphc.data.layout import Room, layout
-from graphc.ir import DEFAULT_AXIS, Frames, Graph, TensorType
+from graphc.ir import Frames, Graph, TensorType
 from graphc.ops.sources import InputValue
 
 # Lengths of the sequences of each dynamic axis that inputs have, by name of the axis; all have as many sequences.
@@ -41,12 +41,6 @@ class Layout(Enum):
 def input_axes(graph: Graph) -> list[str]:
     """Names of the axes of the graph's inputs."""
     return list(dict.fromkeys(node.op.axis for node in graph.nodes if isinstance(node.op, InputValue)))
-
-
-def has_sequences(graph: Graph) -> bool:
-    """Whether anything in the graph looks along a sequence."""
-    axes = {node.type.axis for node in graph.nodes} - {None}
-    return axes > {DEFAULT_AXIS} or any(node.op.family in ("sequences", "transcription") for node in graph.nodes)
 
 
 def lengths_of(graph: Graph, frames: int | Lengths) -> dict[str, tuple[int, ...]]:

@@ -25,10 +25,11 @@ from graphc.ir import (
     parse_graph,
     verify,
 )
+from graphc.ops.lengths import has_sequences
 from graphc.ops.recurrence import Scan
 from graphc.ops.sources import InputValue, LearnableParameter
 from graphc.testing.counterexample import blamed_on
-from graphc.testing.lengths import Layout, Lengths, environment_of, has_sequences, lengths_of, random_lengths
+from graphc.testing.lengths import Layout, Lengths, environment_of, lengths_of, random_lengths
 from graphc.testing.recipes import RECIPES
 from graphc.testing.runs import examples, for_all, replayed
 from graphc.testing.values import Style, random_feeds, random_parameters

@@ -77,11 +77,6 @@ def _axis(node: Node) -> str:
     return node.type.axis.name
 
 
-def needs_sequences(graph: Graph) -> bool:
-    """Whether it matters which frames form a sequence."""
-    return len({_axis(n) for n in inputs(graph).values()}) > 1 or any(n.op.family == "sequences" for n in graph.nodes)
-
-
 def take(columns: DeviceColumns, indices: Any) -> DeviceColumns:
     """The samples at ``indices``, which must lie inside."""
     return jax.tree.map(lambda x: x.at[indices].get(mode="promise_in_bounds"), columns)

@@ -56,3 +56,17 @@ def test_training_finds_the_tokens(delay: str, tmp_path: Path) -> None:
     errors = graphc.run(path, f"RunDir={tmp_path}")["Test"].metrics
     assert errors["errs"] < 0.02
     assert errors["ctc"] < 0.05
+
+
+def test_frames_belong_together_where_nothing_else_looks_along_sequences(tmp_path: Path) -> None:
+    """A network without recurrence, with and without a recurrence that adds nothing."""
+    (tmp_path / "data.ctf").write_text(sequences())
+    found = []
+    for features in ("features", "features + 0 * PastValue (3, features)"):
+        text = CONFIGURATION.format(delay="", reader=READER).replace(
+            "LinearLayer {3} (h)", f"LinearLayer {{3}} ({features})"
+        )
+        path = tmp_path / "ctc.cntk"
+        path.write_text(text.replace("maxEpochs = 12", "maxEpochs = 1"))
+        found.append(graphc.run(path, f"RunDir={tmp_path}", "command=Train", "makeMode=false")["Train"].metrics)
+    assert found[0]["ctc"] > 0 and found[0] == pytest.approx(found[1], rel=1e-4)

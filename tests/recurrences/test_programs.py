@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from graphc.backend import load
+from graphc.backend import Environment, load
 from graphc.cli.main import main
+from graphc.data.layout import layout
+from graphc.ir import Frames, Graph
 from graphc.ops.sources import LearnableParameter
 from tests.recurrences.cases import Case, graph_of
 
@@ -51,27 +53,65 @@ def test_an_exported_recurrence_computes_the_equations(seed: int) -> None:
     graph = case.graph("float")
     engine: Any = load("xla")
     exported = engine.export(graph, ("cpu",), longest=8)
-    axes: dict[str, Any] = {}
-    (parameters, _, needed), _ = exported.in_tree.unflatten(list(exported.in_avals))
-    for name, frames in case.environment().frames.items():
-        s = frames.sequences
-        assert s is not None and s.lanes is not None
-        if name in needed:
-            tables = s.lanes.frames
-            rows = np.zeros((8 - tables.shape[0], tables.shape[1]), np.int32)
-            axes[name] = {
-                **{
-                    field: np.asarray(getattr(s, field)) for field in ("ids", "positions", "starts", "lengths", "count")
-                },
-                "frames": np.concatenate([tables, rows]),
-                "places": s.lanes.places,
-            }
-    constants = {name: np.zeros(aval.shape, np.float32) for name, aval in parameters.items()}
-    for node in graph.nodes:
-        if isinstance(node.op, LearnableParameter) and node.op.constant is not None:
-            constants[node.op.name] += np.float32(node.op.constant)
-    loss = exported.call({**constants, **case.arrays(graph)}, case.feeds(graph), axes)["loss"].sum()
+    (_, _, needed), _ = exported.in_tree.unflatten(list(exported.in_avals))
+    axes = {name: tables(frames, 8) for name, frames in case.environment().frames.items() if name in needed}
+    loss = exported.call({**constants(exported, graph), **case.arrays(graph)}, case.feeds(graph), axes)["loss"].sum()
     assert float(loss) == pytest.approx(case.unrolled.loss, rel=1e-5, abs=1e-5)
+
+
+def constants(exported: Any, graph: Graph) -> dict[str, np.ndarray]:
+    """Values for all parameters of an exported program; those that are no constants are 0."""
+    (parameters, *_), _ = exported.in_tree.unflatten(list(exported.in_avals))
+    ops = (node.op for node in graph.nodes)
+    values = {op.name: op.constant or 0.0 for op in ops if isinstance(op, LearnableParameter)}
+    return {name: np.full(aval.shape, values[name], np.float32) for name, aval in parameters.items()}
+
+
+def tables(frames: Frames, longest: int) -> dict[str, Any]:
+    """What an exported program is told of an axis."""
+    s = frames.sequences
+    assert s is not None and s.lanes is not None
+    known = {field: np.asarray(getattr(s, field)) for field in ("ids", "positions", "starts", "lengths", "count")}
+    room = np.zeros((longest - s.lanes.frames.shape[0], s.lanes.frames.shape[1]), np.int32)
+    return {**known, "frames": np.concatenate([s.lanes.frames, room]), "places": s.lanes.places}
+
+
+# values that look at whole sequences: of x, of words l on an axis of their own, of labels y with one frame a sequence
+WHOLE = {
+    "alignments of labels": "ForwardBackward (LabelsToGraph (x), 2 .* x, 3)",
+    "alignments, delayed": "ForwardBackward (LabelsToGraph (x), 2 .* x, 3, delayConstraint = 1)",
+    "edits": "EditDistanceError (x, ReconcileDynamicAxis (BS.Sequences.Last (x), x), squashInputs = true)",
+    "a label a sequence": "CrossEntropyWithSoftmax (y, BS.Sequences.Last (Tanh (x)))",
+    "a loop's label": "CrossEntropyWithSoftmax (y, BS.Sequences.Last (h)) ; h = Tanh (x + PastValue (4, h))",
+    "errors of another axis": "ClassificationError (BS.Sequences.First (l), BS.Sequences.Last (x))",
+    "selected frames": "SumElements (BS.Sequences.Gather (ReduceMax (x) > 1, x))",
+    "fractions": "SumElements (BS.Sequences.Gather (0.3 + 0 * ReduceSum (x), x))",
+    "a loop": "SumElements (h) ; h = Tanh (BS.Sequences.Slice (-2, 0, x) + PastValue (4, h))",
+    "words repeated": "SumElements (x .* BS.Sequences.BroadcastSequenceAs (x, BS.Sequences.Last (l)))",
+    "stack": "SumElements (OptimizedRNNStack (ConstantTensor (0.1, 3:72), x, 3, bidirectional = true))",
+    "two frames in one": "SumElements (Tanh (Reshape (x, 8)))",
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_whole_sequences_are_exported(case: str) -> None:
+    """One program for minibatches of any number of sequences."""
+    text = f"""{{ t = DynamicAxis() ; u = DynamicAxis()
+        x = Input {{4, dynamicAxis = t}} ; l = Input {{4, dynamicAxis = u}} ; y = Input {{4}} ; loss = {WHOLE[case]}
+        outputNodes = loss }}"""
+    graph, engine = graph_of(text, "float"), cast("Any", load("xla"))
+    exported = engine.export(graph, ("cpu",), longest=8)
+    (_, streams, needed), _ = exported.in_tree.unflatten(list(exported.in_avals))
+    parameters = constants(exported, graph)
+    random = np.random.default_rng(0)
+    for lengths in ([3, 2, 4], [2, 8, 6, 2, 4]):
+        of_axis = {"t": [n + n % 2 for n in lengths], "u": lengths[::-1], "*": [1] * len(lengths)}
+        frames = {axis: layout(np.array(each), may_be_regular=False) for axis, each in of_axis.items()}
+        streamed = {"x": "t", "l": "u", "y": "*"}
+        feeds = {n: np.eye(4, dtype=np.float32)[random.integers(0, 4, sum(of_axis[streamed[n]]))] * 2 for n in streams}
+        found = exported.call(parameters, feeds, {axis: tables(frames[axis], 8) for axis in needed})["loss"]
+        expected = load("reference").function(graph)(parameters, feeds, Environment(frames=frames)).outputs["loss"]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_without_sequences_takes_no_axes() -> None:
