@@ -32,7 +32,7 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """Settings of the text reader; another reader has nothing but its type, and `require_supported` says so.
+    """Settings of the text reader; another reader has nothing but what it is, and `require_supported` says so.
 
     Where it is ``truncated``, minibatches are rows of ``truncation_length`` frames, in which sequences go on from one
     minibatch to the next.
@@ -90,10 +90,11 @@ def _read(record: ConfigurationRecord) -> ReaderSettings:
     if several is not None:
         warn(record, "reader")
         only = _only_text_deserializer(several)
-        # it looks outward, so what stands around it counts for it too
-        return _other_reader(record, "deserializers", several.written) if only is None else _text_reader(only)
+        if only is None:
+            return _other_reader(record, *_unread(several))
+        return _text_reader(only)  # it looks outward, so what stands around it counts for it too
     if kind is not None and kind.string().lower() != TEXT_READER.lower():
-        return _other_reader(record, kind.string(), kind.span)
+        return _other_reader(record, f"reader {kind.string()}", kind.span)
     settings = _text_reader(record)
     if settings.truncated and record.has_own("truncated"):
         warn_of_whole_sequences(record, settings.spans["truncated"])
@@ -138,6 +139,20 @@ def _only_text_deserializer(several: ConfigurationValue) -> ConfigurationRecord 
     section = found[0].record()
     kind = section.get("type") if section.has_own("type") else None
     return section if kind is not None and kind.string().lower() == TEXT_DESERIALIZER.lower() else None
+
+
+def _unread(several: ConfigurationValue) -> tuple[str, Span]:
+    """What of these deserializers cannot be read, and where it stands."""
+    kinds: dict[str, Span] = {}
+    for section in (each.record() for each in several.plain_array()):
+        kind = section.get("type") if section.has_own("type") else None
+        if kind is not None and kind.string().lower() != TEXT_DESERIALIZER.lower():
+            kinds.setdefault(kind.string(), kind.span)
+    if not kinds:
+        return "a reader of several files", several.written
+    *names, last = kinds
+    listed = f"deserializers {', '.join(names)} and {last}" if names else f"deserializer {last}"
+    return listed, next(iter(kinds.values()))
 
 
 def unshuffled(settings: ReaderSettings) -> ReaderSettings:
@@ -193,7 +208,7 @@ def _other_reader(record: ConfigurationRecord, name: str, span: Span) -> ReaderS
     return ReaderSettings(**defaults("reader").arguments(ReaderSettings, **more))
 
 
-def _unsupported(name: str, span: Span, severity: Severity) -> Diagnostic:
-    return Diagnostic(
-        "GC0522", f"reader {name} is not implemented yet", span, hint=f"use {TEXT_READER}", severity=severity
-    )
+def _unsupported(what: str, span: Span, severity: Severity) -> Diagnostic:
+    are = "are" if what.startswith("deserializers ") else "is"
+    text = TEXT_DESERIALIZER if what.startswith("deserializer") else TEXT_READER
+    return Diagnostic("GC0522", f"{what} {are} not implemented yet", span, hint=f"use {text}", severity=severity)

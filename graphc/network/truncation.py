@@ -10,7 +10,9 @@ from graphc.network.network import NetworkNode, needed
 from graphc.ops.delays import Delay
 from graphc.ops.legacy_reshape import LegacyReshape
 from graphc.ops.lengths import ALONG_SEQUENCES
+from graphc.ops.recurrent_stack import OptimizedRNNStack
 from graphc.ops.sequences import GatherPacked, ReconcileDynamicAxis
+from graphc.ops.transcription import LabelsToGraph
 
 _WHOLE = "{} needs whole sequences, of which truncated mode has only a piece at a time"
 # each frame that a delay remembers from minibatch to minibatch is an array of its own
@@ -48,8 +50,12 @@ def _reason(node: NetworkNode) -> str | None:
         case Delay():
             axis = node.inputs[1].type.axis if len(node.inputs) > 1 and node.inputs[1].type else None
             return None if axis is None else "{} begins with another sequence, of which truncated mode has only a piece"
-        case ReconcileDynamicAxis():
+        case ReconcileDynamicAxis() | LabelsToGraph():
             return None
+        case OptimizedRNNStack(axis=2):
+            return None  # it runs within each frame
+        case OptimizedRNNStack(bidirectional=False):
+            return f"{_WHOLE}: layers made of PastValue, as RecurrentLSTMLayer, go on in the next"
         case LegacyReshape() as op if node.inputs[0].type is not None and op.changes_frames(node.inputs[0].type):
             return _WHOLE
         case GatherPacked() if (type := node.inputs[1].type) is not None and type.axis is None:

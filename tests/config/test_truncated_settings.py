@@ -83,6 +83,31 @@ def test_a_reader_that_cannot_run_is_warned_of():
     assert [w.split()[0] for w in warnings] == ["GC0522", "GC0504"]
 
 
+OTHER = '{{ type = "{}" ; module = "M" ; input = {{ x = {{ dim = 2 }} }} }}'
+HTK, MLF, IMAGE = (OTHER.format(kind) for kind in ("HTKFeatureDeserializer", "HTKMLFDeserializer", "ImageDeserializer"))
+LINES = DESERIALIZERS.partition("(")[2].removesuffix(")")
+
+
+# readers, what of them is not read
+@pytest.mark.parametrize(
+    "readers,said",
+    [
+        ('readerType = "HTKMLFReader"', "reader HTKMLFReader is"),
+        ('readerType = "ImageReader"', "reader ImageReader is"),
+        (f"deserializers = ({HTK} : {MLF})", "deserializers HTKFeatureDeserializer and HTKMLFDeserializer are"),
+        (f"deserializers = ({IMAGE})", "deserializer ImageDeserializer is"),
+        (f"deserializers = ({LINES} : {HTK})", "deserializer HTKFeatureDeserializer is"),
+        (f"deserializers = ({LINES} : {LINES})", "a reader of several files is"),
+    ],
+)
+@pytest.mark.parametrize("top", ["truncated = true", "truncated = true ; truncationLength = 5 ; frameMode = true", ""])
+def test_other_readers_are_told_once_whatever_is_truncated(top, readers, said):
+    found, warnings = command(top=top, readers=readers)
+    assert warnings == [f"GC0522 {said} not implemented yet"]
+    with pytest.raises(DiagnosticError, match=f"{said} not implemented yet"):
+        found.reader.require_supported()
+
+
 @pytest.mark.parametrize(
     "parts",
     [

@@ -136,12 +136,28 @@ def test_a_future_reference_is_told(run, command):
         ),
         ("h = BS.Sequences.BroadcastSequenceAs (x, x)", "BS.Sequences.BroadcastSequenceAs (x, x) (Where) needs whole"),
         ("h = TimeReverse (x)", "TimeReverse (x) needs whole sequences"),
+        (
+            "h = OptimizedRNNStack (ParameterTensor {(0:0)}, x, 3)",
+            "only a piece at a time: layers made of PastValue, as RecurrentLSTMLayer, go on in the next",
+        ),
+        (
+            "h = OptimizedRNNStack (ParameterTensor {(0:0)}, x, 3, bidirectional = true)",
+            "OptimizedRNNStack) needs whole sequences",
+        ),
+        ("h = x .* ForwardBackward (LabelsToGraph (y), x, 3)", "(LabelsToGraph (y), x, 3) needs whole sequences"),
+        ("h = x .* EditDistanceError (y, x)", "EditDistanceError (y, x) needs whole sequences"),
         ("s = BS.Sequences.First (x) ; h = x + PastValue (0, x, initialState = s)", "begins with another sequence"),
     ],
 )
 def test_what_needs_whole_sequences_is_told(run, network, said):
     result = run(network=network, command="check")
     assert result.status == 2 and said in result.out + result.err
+
+
+def test_what_stays_within_a_frame_has_pieces(run):
+    within = "h = NewReshape (OptimizedRNNStack (ParameterTensor {(0:0)}, NewReshape (x, 2:2), 3, axis = 2), 6)"
+    result = run("command=Train", network=f"{within} .* Slice (0, 1, LabelsToGraph (y))")
+    assert result.status == 0, result.err
 
 
 def test_streams_are_cut_at_the_same_frames(run):
