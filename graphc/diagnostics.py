@@ -159,6 +159,11 @@ class SourceFile:
     def span(self, start: int = 0, end: int | None = None) -> Span:
         return Span(self, start, len(self.text) if end is None else end)
 
+    @cached_property
+    def substitutions(self) -> dict[tuple[Span, Span], str]:
+        """Names by the place that a text was put in and the place that it was taken from, one of them in this file."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -189,6 +194,9 @@ class Span:
     def text(self) -> str:
         return self.file.text[self.start : self.end]
 
+    def __contains__(self, other: Span) -> bool:
+        return other.file is self.file and self.start <= other.start and other.end <= self.end
+
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of ``other``; this span alone where they lie in different files."""
         return Span(self.file, self.start, max(self.end, other.end)) if other.file is self.file else self
@@ -200,11 +208,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``length`` characters of a `SourceText`, copied unchanged from ``file`` at ``offset``."""
+    """``length`` characters of a `SourceText`, copied unchanged from ``file`` at ``offset``.
+
+    ``stands_at`` is the ``$name$`` in whose place they stand.
+    """
 
     file: SourceFile
     offset: int
     length: int
+    stands_at: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +237,15 @@ class SourceText:
     @staticmethod
     def from_string(text: str, name: str = "<string>") -> SourceText:
         return SourceText.of(SourceFile(name, text))
+
+    def in_place_of(self, name: str, place: Span) -> SourceText:
+        """The same text where an author wrote ``$name$``, who is told so in diagnostics about either place."""
+        if not self.pieces:
+            return self
+        taken = self.span()
+        for file in {place.file, taken.file}:
+            file.substitutions[place, taken] = name
+        return SourceText(tuple(replace(piece, stands_at=place) for piece in self.pieces))
 
     @staticmethod
     def join(parts: Iterable[SourceText]) -> SourceText:
@@ -255,14 +276,15 @@ class SourceText:
     def _cut(self, start: int, stop: int) -> Iterator[Piece]:
         if len(self.pieces) == 1:  # as nearly always
             if stop > start:
-                yield Piece(self.pieces[0].file, self.pieces[0].offset + start, stop - start)
+                piece = self.pieces[0]
+                yield Piece(piece.file, piece.offset + start, stop - start, piece.stands_at)
             return
         index = max(bisect.bisect_right(self._starts, start) - 1, 0)
         while index < len(self.pieces) and self._starts[index] < stop:
             piece, at = self.pieces[index], self._starts[index]
             low, high = max(start - at, 0), min(stop - at, piece.length)
             if high > low:
-                yield Piece(piece.file, piece.offset + low, high - low)
+                yield Piece(piece.file, piece.offset + low, high - low, piece.stands_at)
             index += 1
 
     def strip(self, characters: str = " \t\r\n\u00a0") -> SourceText:
@@ -274,18 +296,34 @@ class SourceText:
         """File and place of one character; the end of the text maps to the end of its last piece."""
         if not self.pieces:
             return _NOWHERE, 0
-        index = max(bisect.bisect_right(self._starts, offset) - 1, 0)
+        index = self._index(offset)
         piece = self.pieces[index]
         return piece.file, piece.offset + min(offset - self._starts[index], piece.length)
 
+    def _index(self, offset: int) -> int:
+        """Number of the piece that has a character."""
+        return max(bisect.bisect_right(self._starts, offset) - 1, 0)
+
     def span(self, start: int = 0, end: int | None = None) -> Span:
-        """Origin of characters ``start`` to ``end - 1``: as far as they lie in the file that holds the first."""
+        """Origin of characters ``start`` to ``end - 1``: as far as they lie in the file that holds the first.
+
+        Where only some of them were put in place of a ``$name$``, it is where their author wrote that.
+        """
         stop = len(self) if end is None else end
+        if len(self.pieces) > 1 and stop > start:
+            pieces = self.pieces[self._index(start)], self.pieces[self._index(stop - 1)]
+            if pieces[0] is not pieces[1] and any(piece.stands_at for piece in pieces):
+                return self._written(start).to(self._written(stop - 1))
         file, first = self.origin(start)
         last_file, last = self.origin(stop - 1) if stop > start else (file, first - 1)
         if last_file is file and last + 1 >= first:
             return Span(file, first, last + 1)
         return Span(file, first, min(first + 1, len(file.text)))
+
+    def _written(self, offset: int) -> Span:
+        """A character as its author wrote it: maybe it is one of a ``$name$``."""
+        file, at = self.origin(offset)
+        return self.pieces[self._index(offset)].stands_at or Span(file, at, at + 1)
 
 
 _NOWHERE = SourceFile("<nowhere>", "")
@@ -342,7 +380,7 @@ class Diagnostic:
             yield f"{gutter}--> {self.span}"
             if self.span.file.text:
                 yield from _excerpt(self.span, gutter)
-        for label in self.labels:
+        for label in self.notes:
             yield f"{gutter} = {label.message}" + (f", at {label.span}" if label.span else "")
         if self.hint:
             yield f"{gutter} = hint: {self.hint}"
@@ -353,10 +391,38 @@ class Diagnostic:
         entry |= _place(self.span, end=True)
         if self.hint:
             entry["hint"] = self.hint
-        entry["related"] = [{"message": label.message, **_place(label.span, end=False)} for label in self.labels]
+        entry["related"] = [{"message": label.message, **_place(label.span, end=False)} for label in self.notes]
         return entry
 
+    @property
+    def notes(self) -> tuple[Label, ...]:
+        """The labels, and what was put in place of each ``$name$`` in the line, or where its text was put."""
+        return (*self.labels, *_substitutions(self.span))
 
+
+def _substitutions(span: Span | None) -> Iterator[Label]:
+    if span is None or span.line != span.end_line:
+        return
+    used: dict[str, Span] = {}
+    defined: dict[str, Span] = {}
+    for (place, taken), name in span.file.substitutions.items():
+        if place in span:
+            defined.setdefault(name, taken)
+        elif span in taken:
+            used.setdefault(name, place)
+    for name, taken in list(defined.items())[:_MOST_SUBSTITUTIONS]:
+        yield Label(f"${name}$ is {_shown(taken.text)}", taken)
+    for name, place in list(used.items())[:_MOST_SUBSTITUTIONS]:
+        yield Label(f"it stands for ${name}$", place)
+
+
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+_LONGEST_SHOWN = 40
+_MOST_SUBSTITUTIONS = 3
 _ALSO = "also:"
 _MOST_LABELS = 6
 

@@ -28,7 +28,7 @@ def _result(diagnostic: Diagnostic) -> dict[str, Any]:
         "message": {"text": text},
         "locations": [] if diagnostic.span is None else [_location(diagnostic.span)],
     }
-    related = [{**_location(x.span), "message": {"text": x.message}} for x in diagnostic.labels if x.span is not None]
+    related = [{**_location(x.span), "message": {"text": x.message}} for x in diagnostic.notes if x.span is not None]
     if related:
         result["relatedLocations"] = related
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 import graphc.grammar
 from graphc.caches import cache_folder
-from graphc.diagnostics import SourceFile, SourceText
+from graphc.diagnostics import Piece, SourceFile, SourceText
 from graphc.files import private_binary_writer
 from graphc.syntax.ast import Expr, Record
 from graphc.syntax.trees import decode_expression, decode_record, encode_expression, encode_record
@@ -77,12 +77,18 @@ def _only_file(text: SourceText) -> SourceFile | None:
 def _path(text: SourceText, file: SourceFile, form: str) -> Path | None:
     try:
         # The whole file, because the comments above its members are read from there, and where the text lies in it.
-        pieces = repr([(piece.offset, piece.length) for piece in text.pieces])
+        pieces = repr([(p.offset, p.length, *_substituted(p, file)) for p in text.pieces])
         key = _parser_digest() + _file_digest(file) + f"{form} {pieces}".encode()
     except OSError:  # no sources to read
         return None
     folder = cache_folder("syntax")
     return folder / f"{hashlib.sha256(key).hexdigest()}.tree" if folder is not None else None
+
+
+def _substituted(piece: Piece, file: SourceFile) -> Iterator[int]:
+    """Where the ``$name$`` is that a piece stands for; its tree is kept if that is in the same file."""
+    if piece.stands_at is not None:
+        yield from (piece.stands_at.file is file, piece.stands_at.start, piece.stands_at.end)
 
 
 @cache

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -260,7 +260,7 @@ class ConfigurationRecord:
             entry = self.entries[folded]
             text = entry.value
             if self.is_root:
-                text = self._guarded(folded, lambda: _replace(entry.value, self._leniently))
+                text = self._guarded(folded, lambda: _replace(entry.value, partial(self._leniently, entry.value)))
             path = (*self.path, entry.key.text)
             self._records[folded] = ConfigurationRecord(text, self.context, self, path)
         return self._records[folded]
@@ -282,7 +282,8 @@ class ConfigurationRecord:
             if any(match.start() in comment for comment in comments):
                 return None
             try:
-                return self._variable(match[1], text.span(*match.span()))
+                place = text.span(*match.span())
+                return self._variable(match[1], place).in_place_of(match[1], place)
             except DiagnosticError as error:
                 found.extend(error.diagnostics)
                 return None
@@ -291,11 +292,11 @@ class ConfigurationRecord:
         found.raise_errors()
         return result
 
-    def _leniently(self, match: re.Match[str]) -> SourceText | None:
+    def _leniently(self, text: SourceText, match: re.Match[str]) -> SourceText | None:
         if self._find(match[1].lower()) is None:
             return None
         try:
-            return self._variable(match[1], None)
+            return self._variable(match[1], None).in_place_of(match[1], text.span(*match.span()))
         except DiagnosticError:
             return None  # whoever fetches a value that holds it is told
 
