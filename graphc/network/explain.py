@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from graphc.diagnostics import Diagnostic, Label, Severity, Span
-from graphc.ir import Op, ShapeError, format_shape
+from graphc.ir import DynamicAxis, Op, ShapeError, format_shape
 from graphc.network.network import NetworkNode, topological
 from graphc.ops.convolution import Convolution
+from graphc.ops.legacy_reshape import LegacyReshape
+from graphc.ops.sequences import Where
 from graphc.ops.sources import InputValue, LearnableParameter
 
 _LONGEST_TEXT = 40
@@ -22,7 +24,8 @@ def shape_error(node: NetworkNode, error: ShapeError) -> Diagnostic:
     unsaid = [n for n in dict.fromkeys(blamed) if n.type is not None and not _mentions(message, n)]
     if unsaid:
         message += ": " + ", ".join(f"{title(n)} is {_shape(n)}" for n in unsaid)
-    labels = tuple(Label(origin(n), n.span) for n in dict.fromkeys([*blamed, *_inputs_of_other_axes(blamed)]))
+    labels = *(Label(origin(n), n.span) for n in blamed), *_axes_that_differ(blamed)
+    labels = tuple(dict.fromkeys(labels))
     return Diagnostic("GC0201", message, node.span, labels, error.hint, cause=_misfit(node, blamed))
 
 
@@ -45,17 +48,29 @@ def _shaped(node: NetworkNode) -> NetworkNode:
     return node
 
 
-def _inputs_of_other_axes(blamed: Sequence[NetworkNode]) -> list[NetworkNode]:
-    """Where operands differ in their dynamic axis, an input that each has its own from."""
+def _axes_that_differ(blamed: Sequence[NetworkNode]) -> Iterator[Label]:
+    """Where operands differ in their dynamic axis, what each has its own from."""
     axes = {n.type.axis for n in blamed if n.type is not None and n.type.axis is not None}
     if len(axes) < 2:
-        return []
-    found = []
+        return
     for operand in blamed:
         axis = operand.type.axis if operand.type is not None else None
-        below = topological([operand])
-        found += [n for n in below if isinstance(n.op, InputValue) and n.type is not None and n.type.axis == axis][:1]
-    return found
+        if axis is not None:
+            source = next((n for n in topological([operand]) if _makes_axis(n, axis)), None)
+            if source is not None:
+                yield Label(_origin_of_axis(source, axis), source.span)
+
+
+def _makes_axis(node: NetworkNode, axis: DynamicAxis) -> bool:
+    return isinstance(node.op, InputValue | Where | LegacyReshape) and node.op.axis == axis.name
+
+
+def _origin_of_axis(node: NetworkNode, axis: DynamicAxis) -> str:
+    if isinstance(node.op, InputValue):
+        return origin(node)
+    source = node.inputs[0].type
+    assert source is not None, node
+    return f"the axis {axis} is made of frames of {source.axis} by {_expression(node) or node.operation}"
 
 
 def _in_the_authors_words(message: str, node: NetworkNode) -> str:
@@ -86,8 +101,13 @@ def title(node: NetworkNode) -> str:
         return node.name
     if isinstance(node.op, (InputValue, LearnableParameter)) or re.fullmatch(r"\w+", node.name):
         return node.name
-    text = " ".join(node.span.text.split())
-    return text if 0 < len(text) <= _LONGEST_TEXT else node.name
+    return _expression(node) or node.name
+
+
+def _expression(node: NetworkNode) -> str:
+    """The text of the expression that made the node; empty where it is none, or too long to be shown."""
+    text = " ".join(node.span.text.split()) if node.span is not None else ""
+    return text if len(text) <= _LONGEST_TEXT else ""
 
 
 def origin(node: NetworkNode) -> str:

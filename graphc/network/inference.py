@@ -79,7 +79,7 @@ class _Inference:
         self._element = element
         self._diagnostics = diagnostics
         self._failed = failed
-        self._selections = Selections()
+        self._selections = Selections(order)
         self._assumed: set[NetworkNode] = set()
         self._are_axes_known = all(not isinstance(node.op, GatherPacked) for node in order)
 

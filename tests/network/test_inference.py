@@ -93,7 +93,7 @@ z = WeightedLogistic (x, x, Splice (x : x))           -> expected [1] or the sha
 z = Times (Parameter{3, 3}, x, outputRank=-1)         -> outputRank is -1
 y = Input{3, dynamicAxis='a'} ; z = x + y             -> dynamic axes differ: x is [3 x *], y is [3 x a]
 z = x + f ; f = BS.Sequences.First (x)                -> dynamic axes differ: x is [3 x *], f is [3 x first(*)]
-z = x + t ; t = Slice (1, 0, x, axis=-1)              -> dynamic axes differ: x is [3 x *], t is [3 x t.out.
+z = x + t ; t = Slice (1, 0, x, axis=-1)              -> dynamic axes differ: x is [3 x *], t is [3 x t]
 z = BS.Sequences.Gather (x, x)                        -> the condition is [3 x *], expected one number a frame
 z = EnvironmentInput{'isTesting'}                     -> there is only 'isTraining'
 y = Input{2, dynamicAxis='a'} ; z = Splice (x : x : y)   -> dynamic axes differ: x is [3 x *], y is [2 x a]
@@ -141,6 +141,66 @@ def test_different_dynamic_axes_are_told_with_the_inputs_they_come_from(build: A
     assert "Tanh (x) is [3 x *], Exp (y) is [3 x a]" in found.message
     assert [label.message for label in found.labels][2:] == ["x is the input [3]", "y is the input [3]"]
     assert found.hint is not None and "ReconcileDynamicAxis" in found.hint
+
+
+# what is added to x on *, and to l on t → what both are said to be, and what each axis comes from
+OF_OTHERS = {
+    "g = BS.Sequences.Gather (c, x) ; z = g + x": (
+        "g is [4 x g], x is [4 x *]",
+        "g is made of frames of * by BS.Sequences.Gather (c, x), at 2:5",
+    ),
+    "z = Tanh (BS.Sequences.Gather (c, x)) + Tanh (BS.Sequences.Gather (d, x))": (
+        "is [4 x z], Tanh (BS.Sequences.Gather (d, x)) is [4 x z.PlusArgs[1].z]",
+        "z is made of frames of * by BS.Sequences.Gather (c, x), at 2:11",
+        "z.PlusArgs[1].z is made of frames of * by BS.Sequences.Gather (d, x), at 2:47",
+    ),
+    "f (u) = BS.Sequences.Gather (c, u) ; p = f (x) ; z = p + l": (
+        "p is [4 x p], l is [4 x t]",
+        "p is made of frames of * by BS.Sequences.Gather (c, u), at 2:9",
+    ),
+    "s = [ a = BS.Sequences.Slice (1, 0, x) ] ; z = s.a + l": (
+        "is [4 x s.a], l is [4 x t]",
+        "s.a is made of frames of * by BS.Sequences.Slice (1, 0, x), at 2:11",
+    ),
+    "z = BS.Sequences.Last (x) + x": (
+        "is [4 x first(*)], x is [4 x *]",
+        "first(*) is made of frames of * by BS.Sequences.Last (x), at 2:5",
+    ),
+    "g = BS.Sequences.Gather (c, x) ; h = BS.Sequences.Gather (Slice (0, 1, g), g) ; z = h .* g": (
+        "h is [4 x h], g is [4 x g]",
+        "h is made of frames of g by BS.Sequences.Gather (Slice (0, 1, g), g), at 2:38",
+        "g is made of frames of * by BS.Sequences.Gather (c, x), at 2:5",
+    ),
+    "r = Reshape (x, 2) ; z = r + Slice (0, 2, x)": (
+        "r is [2 x r]",
+        "r is made of frames of * by Reshape (x, 2), at 2:5",
+    ),
+}
+
+
+@pytest.mark.parametrize("line", OF_OTHERS)
+def test_axes_that_the_network_makes_are_told_with_what_makes_them(build: Any, line: str) -> None:
+    inputs = "{ x = Input {4} ; t = DynamicAxis() ; l = Input {4, dynamicAxis = t}"
+    inputs += " ; c = Slice (0, 1, x) ; d = Slice (1, 2, x)"
+    with pytest.raises(DiagnosticError) as caught:
+        build(f"{inputs}\n{line} ; outputNodes = z }}")
+    (found,) = caught.value.diagnostics
+    said, *made = OF_OTHERS[line]
+    assert "dynamic axes differ" in found.message and said in found.message
+    places = [f"{label.message}, at {str(label.span).partition(':')[2]}" for label in found.labels]
+    assert [place for place in places if place.startswith("the axis")] == [f"the axis {each}" for each in made]
+
+
+def test_axes_that_the_network_makes_are_not_those_of_inputs(build: Any) -> None:
+    """However inputs and reshaped frames call theirs."""
+    network = build(
+        """{ x = Input {4} ; l = Input {4, dynamicAxis = 'g'} ; c = Slice (0, 1, x) ; d = Slice (1, 2, x)
+             g = BS.Sequences.Gather (c, x) ; b = BS.Sequences.Gather (c, 2 * x)
+             r = Reshape (Tanh (BS.Sequences.Gather (d, x)), 2)
+             outputNodes = (g : r : l : b) }"""
+    )
+    axes = {name: network[name].type.axis.name for name in ("x", "l", "g", "r", "b")}
+    assert len(set(axes.values())) == 4 and axes["g"] == axes["b"] and axes["r"] == "r"
 
 
 def test_precision_is_that_of_every_node(build: Any) -> None:
