@@ -17,13 +17,14 @@ import jax.numpy as jnp
 from graphc.backend import Environment
 from graphc.backends.xla.activations import fused_sigmoid
 from graphc.backends.xla.arithmetic import widened
+from graphc.backends.xla.lanes import distances, from_lanes, lanes_of, real_frames, to_lanes
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
 from graphc.backends.xla.scans import Gradients, Tap, scan
 from graphc.backends.xla.values import Value
 from graphc.ir import Carry, Graph, Lanes, Node, Region, Sequences, Storage, TensorType
 from graphc.ir.layout import array_shape
 from graphc.ops.elementwise import DiagTimes, ElementTimes, Plus
-from graphc.ops.frames import at, boundary, lengths_of_frames, sequences_of
+from graphc.ops.frames import boundary, sequences_of
 from graphc.ops.products import Times
 from graphc.ops.recurrence import History, Scan, history_of
 from graphc.ops.sources import LearnableParameter
@@ -93,7 +94,7 @@ class _Loop:
             outputs,
             step,
             sequences,
-            sequences.lanes or _one_a_lane(sequences),
+            lanes_of(sequences),
             dict(zip(region.steps, values, strict=False)),
             {name: widened(value.dense) for name, value in zip(region.constants, values[steps:], strict=False)},
             states,
@@ -104,7 +105,7 @@ class _Loop:
     def run(self) -> tuple[dict[str, Any], History]:
         """The results ``(time, lanes, …)``, and the last of what one step hands to the next."""
         xs = {name: self._by_steps(value) for name, value in self.frames.items()}
-        outside = {key: _to_lanes(x, self.lanes, self.real) for key, x in self.outside.items()}
+        outside = {key: to_lanes(x, self.lanes, self.real) for key, x in self.outside.items()}
         time, count = self.lanes.frames.shape
         rows = (xs, outside), None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
         start = {carry.name: self._first(carry, count) for carry in self.region.carries}
@@ -134,7 +135,7 @@ class _Loop:
     def _by_steps(self, value: Value) -> Any:
         """The frames of a value as ``(time, lanes, …)``."""
         if not self.lanes.is_regular:
-            return _to_lanes(widened(value.dense), self.lanes, self.real)
+            return to_lanes(widened(value.dense), self.lanes, self.real)
         time, count = self.lanes.frames.shape
         x = widened(Value(value.type, value.time_major(count)).dense)
         return x.reshape(time, count, *x.shape[1:])
@@ -144,12 +145,11 @@ class _Loop:
         time, count = self.lanes.frames.shape
         if self.lanes.is_regular:
             return Value(type, time_major=result.reshape(time * count, *result.shape[2:]), lanes=count)
-        return Value(type, _from_lanes(result, self.lanes, self.real))
+        return Value(type, from_lanes(result, self.lanes, self.real))
 
     @cached_property
     def real(self) -> Any:
-        """Which frames are no padding."""
-        return self.sequences.ids < self.sequences.starts.shape[0]
+        return real_frames(self.sequences)
 
     @cached_property
     def tapped(self) -> dict[Node, _Applied]:
@@ -163,14 +163,7 @@ class _Loop:
         return self.lanes.is_regular and not self.outside and self.before is None
 
     def _positions(self) -> Any:
-        """How many frames of its sequence are behind each, in the direction of the loop: ``(time, lanes)``."""
-        position = self.sequences.positions
-        if self.sequences.begins is not None:
-            position = position + at(jnp, self.sequences.begins, self.sequences.ids)
-        if self.region.backward:
-            position = lengths_of_frames(jnp, self.sequences) - 1 - position
-        # a gap begins afresh in every step: what would run on there could overflow, and 0 times infinity is a gradient
-        return jnp.where(_is_no_gap(self.lanes, self.real), _gathered(position, self.lanes), 0)
+        return distances(self.sequences, self.lanes, backward=self.region.backward)
 
     def _turned(self, lanes: int) -> Mapping[str, Any]:
         """The matrices of tapped nodes the other way round, where the backward pass multiplies faster with these."""
@@ -377,72 +370,6 @@ _entered.defvjp(lambda flags, initial, before: (_entered(flags, initial, before)
 
 def _flags(flags: Any, x: Any) -> Any:
     return flags.reshape((-1,) + (1,) * (x.ndim - 1))
-
-
-def _one_a_lane(sequences: Sequences) -> Lanes:
-    """Lanes of one sequence each, for an axis that only the run knows; gaps repeat the last frame."""
-    count = sequences.starts.shape[0]
-    time = jnp.arange(sequences.longest, dtype=jnp.int32)[:, None]
-    frames = sequences.starts + jnp.minimum(time, jnp.maximum(sequences.lengths - 1, 0))
-    places = sequences.positions * count + jnp.minimum(sequences.ids, count - 1)
-    return Lanes(frames, places)
-
-
-def _gathered(x: Any, lanes: Lanes) -> Any:
-    time, count = lanes.frames.shape
-    if lanes.is_regular:
-        return x.reshape(count, time, *x.shape[1:]).swapaxes(0, 1)
-    return at(jnp, x, lanes.frames.reshape(-1)).reshape(time, count, *x.shape[1:])
-
-
-def _scattered(y: Any, lanes: Lanes) -> Any:
-    time, count = lanes.frames.shape
-    if lanes.is_regular:
-        return y.swapaxes(0, 1).reshape(time * count, *y.shape[2:])
-    return at(jnp, y.reshape(time * count, *y.shape[2:]), lanes.places)
-
-
-def _to_lanes(x: Any, lanes: Lanes, real: Any) -> Any:
-    """``(frames, …)`` as ``(time, lanes, …)``. Each frame has one place, so the gradient is a gather as well."""
-
-    @jax.custom_vjp
-    def call(x: Any, lanes: Lanes, real: Any) -> Any:
-        return _gathered(x, lanes)
-
-    def backward(saved: Any, g: Any) -> Any:
-        lanes, real = saved
-        found = _scattered(g, lanes)
-        return found if lanes.is_regular else _where(real, found), None, None
-
-    call.defvjp(lambda x, lanes, real: (call(x, lanes, real), (lanes, real)), backward)
-    return call(x, lanes, real)
-
-
-def _from_lanes(y: Any, lanes: Lanes, real: Any) -> Any:
-    """``(time, lanes, …)`` as ``(frames, …)``."""
-
-    @jax.custom_vjp
-    def call(y: Any, lanes: Lanes, real: Any) -> Any:
-        return _scattered(y, lanes)
-
-    def backward(saved: Any, g: Any) -> Any:
-        lanes, real = saved
-        if lanes.is_regular:
-            return _gathered(g, lanes), None, None
-        return _where(_is_no_gap(lanes, real), _gathered(g, lanes)), None, None
-
-    call.defvjp(lambda y, lanes, real: (call(y, lanes, real), (lanes, real)), backward)
-    return call(y, lanes, real)
-
-
-def _is_no_gap(lanes: Lanes, real: Any) -> Any:
-    time, count = lanes.frames.shape
-    here = jnp.arange(time * count, dtype=jnp.int32).reshape(time, count)
-    return (at(jnp, lanes.places, lanes.frames) == here) & at(jnp, real, lanes.frames)
-
-
-def _where(flags: Any, x: Any) -> Any:
-    return jnp.where(flags.reshape(flags.shape + (1,) * (x.ndim - flags.ndim)), x, jnp.zeros((), x.dtype))
 
 
 def _aligned(x: Any, rank: int) -> Any:

@@ -7,26 +7,46 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from graphc.backends.xla.lanes import distances, from_lanes, lanes_of, real_frames, to_lanes
 from graphc.backends.xla.lowering import lowers
 from graphc.backends.xla.scans import Gradients, Tap, scan
-from graphc.ir import Context
-from graphc.ops.recurrent_stack import OptimizedRNNStack, Part, cell, entered, start
+from graphc.ir import Context, Sequences
+from graphc.ops.frames import sequences_of
+from graphc.ops.recurrent_stack import WITHIN_FRAMES, OptimizedRNNStack, Part, Rows, cell, entered, start
 
 
 @lowers(OptimizedRNNStack)
 def optimized_rnn_stack(op: OptimizedRNNStack, c: Context, weights: Any, x: Any) -> Any:
-    return op.value(c, weights, x, _direction)
+    if op.axis == 2:
+        return op.value(jnp, weights, x, WITHIN_FRAMES, _direction)
+    return op.value(jnp, weights, x, _rows(sequences_of(c, c.operands[1].axis, x.shape[0])), _direction)
 
 
-def _direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: Any, *, backward: bool) -> Any:
+def _rows(sequences: Sequences) -> Rows:
+    """In lanes as the data have them, several sequences one behind the other."""
+    lanes, real = lanes_of(sequences), real_frames(sequences)
+
+    def laid(x: Any) -> Any:
+        return to_lanes(x, lanes, real)
+
+    def back(y: Any) -> Any:
+        return from_lanes(y, lanes, real)
+
+    if lanes.is_regular:
+        return Rows(laid, back)
+    forward, backward = (distances(sequences, lanes, backward=way) > 0 for way in (False, True))
+    return Rows(laid, back, (forward, backward))
+
+
+def _direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, follows: Any, *, backward: bool) -> Any:
     def step(invariant: Any, state: Any, row: Any, taps: Any) -> Any:
-        (matrix, bias), (of_input, is_inside) = invariant, row
+        (matrix, bias), (of_input, is_same) = invariant, row
+        state = state if is_same is None else entered(jnp, is_same, state)
         product = state[0] @ matrix + taps[0]
         found = cell(jnp, op.recurrent_op, of_input, product + bias + taps[1], state)
-        found = found if is_inside is None else entered(jnp, is_inside, found)
         return found, found[0], [state[0], None]
 
     result = jax.ShapeDtypeStruct(gates.shape[1:], gates.dtype)
     gradients = Gradients((), (Tap(0, result), Tap(1, result, "bias")))
     invariant = [part.recurrent.T, part.recurrent_bias]
-    return scan(step, invariant, start(jnp, op, gates), (gates, inside), gradients, reverse=backward)[0]
+    return scan(step, invariant, start(jnp, op, gates), (gates, follows), gradients, reverse=backward)[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from graphc.ir import Context, Cost, Op, ShapeError, TensorType, op
@@ -62,31 +63,31 @@ class OptimizedRNNStack(Op):
         return [(0, needed)] if needed and not weights.is_complete else []
 
     def evaluate(self, c: Context, weights: Any, x: Any) -> Any:
-        return self.value(c, weights, x, one_direction)
-
-    def value(self, c: Context, weights: Any, x: Any, run: Direction) -> Any:
-        """The states of the last layer; ``run`` computes those of a layer in one direction."""
-        xp = c.xp
         if self.axis == 2:
-            # every frame is a sequence, all of one length
-            return self._layers(xp, weights, x.swapaxes(0, 1), None, run).swapaxes(0, 1)
-        grid = Grid.of(xp, sequences_of(c, c.operands[1].axis, x.shape[0]))
-        return grid.back(xp, self._layers(xp, weights, grid.laid(xp, x), grid.inside(xp)[..., None], run))
+            return self.value(c.xp, weights, x, WITHIN_FRAMES, one_direction)
+        xp, grid = c.xp, Grid.of(c.xp, sequences_of(c, c.operands[1].axis, x.shape[0]))
+        times = grid.steps(xp)[:, None]
+        follows = grid.inside(xp) & (times > 0), times + 1 < grid.lengths
+        rows = Rows(partial(grid.laid, xp), partial(grid.back, xp), follows)
+        return self.value(xp, weights, x, rows, one_direction)
+
+    def value(self, xp: Any, weights: Any, x: Any, rows: Rows, run: Direction) -> Any:
+        """The states of the last layer; ``run`` computes those of a layer in one direction."""
+        parts = list(self._parts(weights.reshape(-1), x.shape[-1]))
+        states: Any = None
+        for layer in range(self.num_layers):
+            of_layer = parts[layer * self._directions : (layer + 1) * self._directions]
+            found = []
+            for number, part in enumerate(of_layer):
+                # the product with frames as they come reads no gaps
+                gates = rows.laid(part.of_input(x)) if layer == 0 else part.of_input(states)
+                found.append(run(xp, self, gates, part, rows.follows[number], backward=number == 1))
+            states = xp.concatenate(found, axis=-1)
+        return rows.back(states)
 
     def cost(self, result: TensorType, *types: TensorType) -> Cost:
         steps = types[1].dims[1] if self.axis == 2 else 1
         return Cost(2.0 * types[0].size * steps, super().cost(result, *types).bytes)
-
-    def _layers(self, xp: Any, weights: Any, rows: Any, inside: Any, run: Direction) -> Any:
-        parts = list(self._parts(weights.reshape(-1), rows.shape[-1]))
-        for layer in range(self.num_layers):
-            of_layer = parts[layer * self._directions : (layer + 1) * self._directions]
-            found = [
-                run(xp, self, rows @ part.matrix.T + part.bias, part, inside, backward=number == 1)
-                for number, part in enumerate(of_layer)
-            ]
-            rows = xp.concatenate(found, axis=-1)
-        return rows
 
     def _parts(self, numbers: Any, inputs: int) -> Iterator[Part]:
         """The weights of each direction of each layer, from the elements in the order of memory."""
@@ -134,27 +135,47 @@ class Part:
     bias: Any
     recurrent_bias: Any
 
+    def of_input(self, x: Any) -> Any:
+        return x @ self.matrix.T + self.bias
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How what a frame gives stands in ``(time, lanes, …)``, ``laid``, and is brought ``back``.
+
+    ``follows``, ``(time, lanes)``, says forward and backward whether what a lane had in the step before is of the same
+    sequence; none where it always is.
+    """
+
+    laid: Callable[[Any], Any]
+    back: Callable[[Any], Any]
+    follows: tuple[Any, Any] = (None, None)
+
+
+# every frame is a sequence, all of one length
+WITHIN_FRAMES = Rows(lambda x: x.swapaxes(0, 1), lambda y: y.swapaxes(0, 1))
+
 
 class Direction(Protocol):
     """Runs a layer in one direction over ``gates``, ``(time, lanes, gates)``: its states, ``(time, lanes, hidden)``.
 
-    Where ``inside`` is not true there is no frame, and the state is 0; none where there is one everywhere.
+    Where nothing ``follows`` (see `Rows`) a sequence begins with states of 0.
     """
 
     def __call__(
-        self, xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: Any, *, backward: bool
+        self, xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, follows: Any, *, backward: bool
     ) -> Any: ...
 
 
-def one_direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, inside: Any, *, backward: bool) -> Any:
+def one_direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, follows: Any, *, backward: bool) -> Any:
     """A layer in one direction, written out step by step."""
 
     def step(state: Any, row: Any) -> Any:
+        state = state if follows is None else entered(xp, row[1], state)
         state = cell(xp, op.recurrent_op, row[0], state[0] @ part.recurrent.T + part.recurrent_bias, state)
-        state = state if inside is None else entered(xp, row[1], state)
         return state, state[0]
 
-    rows = (gates,) if inside is None else (gates, inside)
+    rows = (gates,) if follows is None else (gates, follows)
     return unrolled(xp)(step, start(xp, op, gates), rows, reverse=backward)[1]
 
 
@@ -164,9 +185,9 @@ def start(xp: Any, op: OptimizedRNNStack, gates: Any) -> tuple[Any, ...]:
     return (nothing,) * (2 if op.recurrent_op == "lstm" else 1)
 
 
-def entered(xp: Any, inside: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The state where there is a frame, 0 elsewhere, so that a lane starts afresh behind a gap."""
-    return tuple(xp.where(inside, part, xp.zeros((), part.dtype)) for part in state)
+def entered(xp: Any, follows: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The state of each lane as the next step finds it: 0 where a sequence begins."""
+    return tuple(xp.where(follows[:, None], part, xp.zeros((), part.dtype)) for part in state)
 
 
 def cell(xp: Any, kind: str, gates: Any, product: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:

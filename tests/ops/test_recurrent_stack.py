@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,8 +17,9 @@ from graphc.ops.recurrent_stack import RECURRENT_GATES, OptimizedRNNStack
 from graphc.ops.sources import InputValue, LearnableParameter
 
 HIDDEN, INPUTS = 2, 3
-LENGTHS = [3, 1, 4]
-ROOM = Room(11, 5, 6, 3)
+# lengths, and the room that they have beside what they need
+LENGTHS = {"ragged": [3, 1, 4], "regular": [3, 3], "many": [2, 1, 5, 1, 1, 3, 2]}
+ROOM = Room(19, 9, 6, 5)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -71,49 +73,72 @@ def defined(op: OptimizedRNNStack, weights: np.ndarray, x: np.ndarray) -> np.nda
 STACKS = [*(OptimizedRNNStack(HIDDEN, 2, True, kind) for kind in RECURRENT_GATES), OptimizedRNNStack(HIDDEN, 3)]
 
 
+@pytest.mark.parametrize("case", LENGTHS)
 @pytest.mark.parametrize("op", STACKS, ids=lambda op: f"{op.recurrent_op}-{op.num_layers}-{op.bidirectional}")
-def test_layers_over_frames(op: OptimizedRNNStack) -> None:
+def test_layers_over_frames(op: OptimizedRNNStack, case: str) -> None:
+    lengths = LENGTHS[case]
     numbers = np.random.default_rng(0)
     x = InputValue("x", (INPUTS,), element=ElementType.FLOAT64)()
     shape = dict(op.offers(x.type.with_axis(None).with_shape((None, None)), x.type))[0]
     assert None not in shape
     graph = Graph({"z": op(LearnableParameter("W", shape, element=ElementType.FLOAT64)(), x)})
-    weights, frames = numbers.normal(size=shape[::-1]), numbers.normal(size=(sum(LENGTHS), INPUTS))
-    parts = np.split(frames, np.cumsum(LENGTHS)[:-1])
+    weights, frames = numbers.normal(size=shape[::-1]), numbers.normal(size=(sum(lengths), INPUTS))
+    parts = np.split(frames, np.cumsum(lengths)[:-1])
     expected = np.concatenate([defined(op, weights, part) for part in parts])
-    exact = Environment(frames={"*": layout(np.array(LENGTHS))})
+    exact = Environment(frames={"*": layout(np.array(lengths))})
     reference = load("reference").function(graph)({"W": weights}, {"x": frames}, exact).outputs["z"]
     np.testing.assert_allclose(reference, expected, rtol=1e-10, atol=1e-12)
     wide = np.concatenate([frames, np.full((ROOM.frames - len(frames), INPUTS), 7.0)])
-    padded = Environment(frames={"*": layout(np.array(LENGTHS), ROOM)})
-    for feed, environment in ((frames, exact), (wide, padded)):
-        found, gradient = values_on_xla(graph, weights, feed, environment)
-        np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-10, atol=1e-12)
-        assert_is_derivative(op, weights, parts, gradient)
+    padded = Environment(frames={"*": layout(np.array(lengths), ROOM)})
+    layouts = {
+        "ragged": [(frames, exact)],
+        "regular": [(frames, exact)],
+        "many": [(wide, padded), (wide, one_a_lane(padded))],
+    }
+    for feed, environment in layouts[case]:
+        found, gradient = values_on_xla(graph, weights, feed, environment, len(frames))
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+        assert not gradient[1][len(frames) :].any()
+        assert_is_derivative(op, weights, parts, gradient[0], gradient[1][: len(frames)])
 
 
-def values_on_xla(graph: Graph, weights: np.ndarray, feed: np.ndarray, environment: Environment) -> tuple[Any, Any]:
-    """The states, and the gradient of their squares' sum by the weights."""
+def one_a_lane(environment: Environment) -> Environment:
+    """As for an axis that only the run knows."""
+    (name, frames), *_ = environment.frames.items()
+    assert frames.sequences is not None
+    return Environment(frames={name: replace(frames, sequences=replace(frames.sequences, lanes=None))})
+
+
+def values_on_xla(
+    graph: Graph, weights: np.ndarray, feed: np.ndarray, environment: Environment, count: int
+) -> tuple[Any, Any]:
+    """The states of ``count`` frames, and the gradients of their squares' sum by the weights and the input."""
     engine: Any = load("xla")
     with engine.precision(graph):
         run = engine.function(graph, training=True)
 
-        def total(weights: Any) -> Any:
-            states = run({"W": weights}, {"x": feed}, environment).outputs["z"][: sum(LENGTHS)]
+        def total(weights: Any, feed: Any) -> Any:
+            states = run({"W": weights}, {"x": feed}, environment).outputs["z"][:count]
             return (states**2).sum(), states
 
-        (_, states), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(weights)
-    return np.asarray(states), np.asarray(gradient)
+        (_, states), gradients = jax.jit(jax.value_and_grad(total, (0, 1), has_aux=True))(weights, feed)
+    return np.asarray(states), tuple(map(np.asarray, gradients))
 
 
-def assert_is_derivative(op: OptimizedRNNStack, weights: np.ndarray, parts: list[Any], gradient: np.ndarray) -> None:
-    direction = np.random.default_rng(1).normal(size=weights.shape)
+def assert_is_derivative(
+    op: OptimizedRNNStack, weights: np.ndarray, parts: list[Any], of_weights: np.ndarray, of_input: np.ndarray
+) -> None:
+    random = np.random.default_rng(1)
+    direction, turns = random.normal(size=weights.shape), [random.normal(size=part.shape) for part in parts]
 
-    def total(h: float) -> float:
-        return sum((defined(op, weights + h * direction, part) ** 2).sum() for part in parts)
+    def total(h: float, k: float) -> float:
+        moved = (defined(op, weights + h * direction, part + k * turn) for part, turn in zip(parts, turns, strict=True))
+        return sum((states**2).sum() for states in moved)
 
     h = 1e-5
-    np.testing.assert_allclose((gradient * direction).sum(), (total(h) - total(-h)) / (2 * h), rtol=1e-6)
+    by_weights, by_input = total(h, 0) - total(-h, 0), total(0, h) - total(0, -h)
+    np.testing.assert_allclose((of_weights * direction).sum(), by_weights / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose((of_input * np.concatenate(turns)).sum(), by_input / (2 * h), rtol=1e-6)
 
 
 def test_layers_over_the_second_axis_of_samples() -> None:
