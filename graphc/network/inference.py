@@ -121,7 +121,17 @@ class _Inference:
                 return
             changed = self._pass()
         if changed:
-            self._fail(changed[0], ShapeError(f"the shape grows without end, to {changed[0].type} and beyond"))
+            self._fail(changed[0], self._restless(changed[0]))
+
+    def _restless(self, node: NetworkNode) -> ShapeError:
+        """Why the type of a node changes in every pass."""
+        before = node.type
+        self._pass()
+        assert before is not None and node.type is not None, node
+        if None not in (*before.shape, *node.type.shape) and before.size == node.type.size:
+            what = f"the shape does not settle: {before} makes it {node.type}, and the other way round"
+            return ShapeError(what, hint="'*' is the product of matrices, '.*' multiplies element by element")
+        return ShapeError(f"the shape grows without end, to {node.type} and beyond")
 
     def _assume_ones(self) -> bool:
         """Unknown dimensions of delays in loops where nothing else is unknown are the hints, or 1; if there were any.
