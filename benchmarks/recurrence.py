@@ -1,6 +1,6 @@
 """Training steps of recurrent networks: graphc against the same written by hand in JAX, and against itself.
 
-    python -m benchmarks.recurrence [tagger|ragged|language|gates|small|lanes] [STEPS]
+    python -m benchmarks.recurrence [tagger|ragged|language|gates|small|stack|criterion|lanes] [STEPS]
 
 - tagger: vocabulary 943, embedding 150, LSTM of 300 cells, 129 labels; minibatches of 16 sequences of 32 words.
 - ragged: the same on sequences of 5 to 60 words, packed into lanes, against graphc's own dense step by real words.
@@ -8,6 +8,10 @@
 - gates: the tagger with the library's LSTM of separate parameters for each gate, as the optimiser makes it, as it
   stands in the library, and so with the gradients that JAX finds for its loop; small: the same with 64 cells, where the
   number of operations counts and not their size.
+- stack: the tagger with `OptimizedRNNStack` on sentences of lengths like those of ATIS, packed into lanes, against one
+  sentence a lane.
+- criterion: `ForwardBackward` behind a small network without recurrence, on these sentences against sentences of one
+  length, by real words.
 - lanes: gates and small with 1 to 16 sequences of 32 words in a minibatch, and beside them the bare matrix products of
   the optimised step, which no lowering does without.
 
@@ -35,11 +39,13 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from graphc.backends.xla import recurrence as loops  # noqa: E402
+from graphc.backends.xla import recurrent_stack as stacks  # noqa: E402
+from graphc.backends.xla.lanes import lanes_of  # noqa: E402
 from graphc.data.batches import Batches  # noqa: E402
 from graphc.data.columns import SparseColumn, Stream  # noqa: E402
 from graphc.data.minibatches import Minibatch  # noqa: E402
 from graphc.diagnostics import Diagnostics, SourceText  # noqa: E402
-from graphc.ir import Storage  # noqa: E402
+from graphc.ir import Lanes, Sequences, Storage  # noqa: E402
 from graphc.network.build import build_network  # noqa: E402
 from graphc.network.lower import to_graph  # noqa: E402
 from graphc.network.session import Session  # noqa: E402
@@ -62,6 +68,7 @@ class Workload:
     layers: int = 1
     lengths: tuple[int, ...] = (32,) * 16
     layer: str = "RecurrentLSTMLayer {%d}"
+    criterion: str = "CrossEntropyWithSoftmax (t, z)"
 
     @property
     def words(self) -> int:
@@ -73,7 +80,7 @@ class Workload:
         return f"""{{
             x = Input {{{self.vocabulary}}} ; t = Input {{{self.labels}}}
             model = Sequential (EmbeddingLayer {{{self.embedding}}} : {layers} : DenseLayer {{{self.labels}}})
-            z = model (x) ; ce = CrossEntropyWithSoftmax (t, z)
+            z = model (x) ; ce = {self.criterion}
             criterionNodes = (ce)
         }}"""
 
@@ -83,6 +90,13 @@ RAGGED = Workload(lengths=tuple(int(n) for n in np.random.default_rng(1).integer
 LANGUAGE = Workload(10_000, 200, 200, 10_000, 2, (35,) * 20)
 SEPARATE = "(v => BS.RNNs.RecurrentLSTMP (%d, v, inputDim=EMBEDDING).h)"
 GATES = Workload(layer=SEPARATE.replace("EMBEDDING", "150"))
+# lengths of 6 to 20 words, as most sentences of ATIS have, and a longer one
+SENTENCES = (*(int(n) for n in np.random.default_rng(2).integers(6, 21, 23)), 40)
+STACK = Workload(layer="(v => OptimizedRNNStack (ParameterTensor {(0:0)}, v, %d))", lengths=SENTENCES)
+# a token a sentence: how many there are changes nothing
+ALIGNED = "ForwardBackward (LabelsToGraph (t .* (1 + BS.Loop.IsFirst (t))), z, 39)"
+CRITERION = Workload(943, 40, 40, 40, lengths=SENTENCES, layer="(v => Tanh (v))", criterion=ALIGNED)
+EQUAL = replace(CRITERION, lengths=(sum(SENTENCES) // len(SENTENCES),) * len(SENTENCES))
 SMALL = Workload(943, 32, 64, 129, layer=SEPARATE.replace("EMBEDDING", "32"))
 
 
@@ -135,6 +149,22 @@ def with_automatic_gradients(run: Any) -> Any:
             loops.scan = own
 
     return run_plainly
+
+
+def with_one_sequence_a_lane(run: Any) -> Any:
+    """The same steps, in which stacks of recurrent layers do not use the lanes of the data."""
+
+    def alone(sequences: Sequences) -> Lanes:
+        return lanes_of(replace(sequences, lanes=None))
+
+    def run_alone(count: int) -> None:
+        stacks.lanes_of = alone  # read where the first call traces its program
+        try:
+            run(count)
+        finally:
+            stacks.lanes_of = lanes_of
+
+    return run_alone
 
 
 def _words(rng: np.random.Generator, count: int, size: int) -> SparseColumn:
@@ -275,6 +305,10 @@ def runs_of(name: str) -> dict[str, Any]:
         work = GATES if name == "gates" else SMALL
         written, plain = (of_graphc(work, is_optimised=False) for _ in range(2))
         return {"graphc": of_graphc(work), "as written": written, "automatic": with_automatic_gradients(plain)}
+    if name == "stack":
+        return {"graphc": of_graphc(STACK), "one a lane": with_one_sequence_a_lane(of_graphc(STACK))}
+    if name == "criterion":
+        return {"graphc": of_graphc(CRITERION), "equal": of_graphc(EQUAL)}
     if name == "ragged":
         return {"graphc": of_graphc(RAGGED), "dense": of_graphc(TAGGER)}
     work = {"tagger": TAGGER, "language": LANGUAGE}[name]
@@ -331,6 +365,9 @@ def main() -> None:
     if name == "ragged":
         share = min(times["dense"]) / TAGGER.words / (min(times["graphc"]) / RAGGED.words)
         print(f"real words a second: {share:.2f} of the dense step's")
+    if name == "criterion":
+        more = min(times["graphc"]) / CRITERION.words / (min(times["equal"]) / EQUAL.words)
+        print(f"a word takes {more:.2f} times as long as where all sentences have one length")
 
 
 if __name__ == "__main__":
