@@ -28,26 +28,31 @@ def resolve(device: str | int) -> Device:
     platform, _, number = word.partition(":")
     if platform not in PLATFORMS or (number and not number.isdigit()):
         raise _unknown(word)
-    return _pick(_devices(PLATFORMS[platform]), int(number or 0), word)
+    return _pick(devices(PLATFORMS[platform]), int(number or 0), word)
 
 
 def _numbered(number: int) -> Device:
     if number < 0:
-        return _pick(_devices("cpu"), 0, "cpu")
+        return _pick(devices("cpu"), 0, "cpu")
     return _pick([d for d in jax.devices() if d.platform != "cpu"], number, str(number))
 
 
-def _devices(platform: str) -> list[Device]:
+def is_cuda(device: Device) -> bool:
+    return device in devices("cuda")
+
+
+def devices(platform: str) -> list[Device]:
+    """Those of a platform in JAX's names, which may be none."""
     try:
         return jax.devices(platform)
     except RuntimeError:
         return []  # how JAX says that it has no such platform
 
 
-def _pick(devices: list[Device], number: int, word: str) -> Device:
-    if number < len(devices):
-        return devices[number]
-    there = ", ".join(dict.fromkeys(f"{d.platform}:{d.id}" for d in [*jax.devices(), *_devices("cpu")]))
+def _pick(found: list[Device], number: int, word: str) -> Device:
+    if number < len(found):
+        return found[number]
+    there = ", ".join(dict.fromkeys(f"{d.platform}:{d.id}" for d in [*jax.devices(), *devices("cpu")]))
     hint = f"there are {there}; a GPU needs a jax with its plugin, such as jax[cuda13]"
     raise DiagnosticError(Diagnostic("GC0803", f"there is no device {word!r}", hint=hint))
 

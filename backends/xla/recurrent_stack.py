@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from graphc.backends.xla import cudnn
 from graphc.backends.xla.lanes import distances, from_lanes, lanes_of, real_frames, to_lanes
 from graphc.backends.xla.lowering import lowers
 from graphc.backends.xla.scans import Gradients, Tap, scan
@@ -16,10 +17,11 @@ from graphc.ops.recurrent_stack import WITHIN_FRAMES, OptimizedRNNStack, Part, R
 
 
 @lowers(OptimizedRNNStack)
-def optimized_rnn_stack(op: OptimizedRNNStack, c: Context, weights: Any, x: Any) -> Any:
-    if op.axis == 2:
-        return op.value(jnp, weights, x, WITHIN_FRAMES, _direction)
-    return op.value(jnp, weights, x, _rows(sequences_of(c, c.operands[1].axis, x.shape[0])), _direction)
+def optimized_rnn_stack(op: OptimizedRNNStack, c: Context, weights: Any, x: Any, initial: Any = None) -> Any:
+    if cudnn.is_wanted(op, x):
+        return cudnn.lstm_stack(op, c, weights, x, initial)
+    rows = WITHIN_FRAMES if op.axis == 2 else _rows(sequences_of(c, c.operands[1].axis, x.shape[0]))
+    return op.value(jnp, weights, x, initial, rows, _direction)
 
 
 def _rows(sequences: Sequences) -> Rows:
@@ -40,13 +42,15 @@ def _rows(sequences: Sequences) -> Rows:
 
 def _direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, follows: Any, *, backward: bool) -> Any:
     def step(invariant: Any, state: Any, row: Any, taps: Any) -> Any:
-        (matrix, bias), (of_input, is_same) = invariant, row
-        state = state if is_same is None else entered(jnp, is_same, state)
+        (matrix, bias, *initial), (of_input, is_same) = invariant, row
+        state = state if is_same is None else entered(jnp, is_same, state, tuple(initial))
         product = state[0] @ matrix + taps[0]
         found = cell(jnp, op.recurrent_op, of_input, product + bias + taps[1], state)
         return found, found[0], [state[0], None]
 
     result = jax.ShapeDtypeStruct(gates.shape[1:], gates.dtype)
-    gradients = Gradients((), (Tap(0, result), Tap(1, result, "bias")))
-    invariant = [part.recurrent.T, part.recurrent_bias]
-    return scan(step, invariant, start(jnp, op, gates), (gates, follows), gradients, reverse=backward)[0]
+    invariant = [part.recurrent.T, part.recurrent_bias, *part.initial]
+    # where all sequences begin at once only the start has these
+    begun_later = () if follows is None else tuple(range(2, len(invariant)))
+    gradients = Gradients(begun_later, (Tap(0, result), Tap(1, result, "bias")))
+    return scan(step, invariant, start(jnp, op, part, gates), (gates, follows), gradients, reverse=backward)[0]

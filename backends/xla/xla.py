@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphc.backends.xla import gradients, lowering, options, program
-from graphc.backends.xla.device import resolve
+from graphc.backends.xla.device import is_cuda, resolve
 from graphc.backends.xla.random import CounterStream, epoch_word
 from graphc.backends.xla.storage import kept_axes
 from graphc.backends.xla.values import Columns, Kept
@@ -25,6 +25,7 @@ class XlaBackend:
     jit = staticmethod(program.jit)
     precision = staticmethod(program.precision)
     device = staticmethod(resolve)
+    is_cuda = staticmethod(is_cuda)
     stream = CounterStream
     kept_axes = staticmethod(kept_axes)
     kept = Kept

@@ -10,10 +10,11 @@ from graphc.actions.events import Found, Noted, Observer
 from graphc.actions.networks import Networks
 from graphc.config.commands import NetworkSource
 from graphc.config.experiment import Experiment, RootSettings
-from graphc.diagnostics import Diagnostic, Diagnostics, Span
+from graphc.diagnostics import Diagnostic, Diagnostics, Span, placing
 from graphc.ir.arithmetic import ARITHMETIC, Arithmetic
 from graphc.network.network import Network
 from graphc.network.session import Session
+from graphc.train.engine import engine
 from graphc.train.xorwow import DeviceFills
 
 
@@ -62,6 +63,17 @@ class RunContext:
     def device_place(self) -> Span | None:
         """Where the configuration says which device; none where the command line does."""
         return self.settings.spans.get("deviceId") if self.options.device is None else None
+
+    def passes_for_device(self, *, is_truncated: bool) -> tuple[str, ...]:
+        """The passes on demand that suit the device: cuDNN knows no pieces of sequences and, in JAX, no doubles."""
+        settings = self.settings
+        if settings.recurrence_engine != "cudnn" or is_truncated or settings.precision == "double":
+            return ()
+        if settings.force_deterministic_algorithms:
+            return ()
+        with placing(self.device_place):
+            device = engine().device(self.device)
+        return ("cudnn",) if engine().is_cuda(device) else ()
 
     @property
     def generator(self) -> str:

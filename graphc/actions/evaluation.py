@@ -51,7 +51,8 @@ class Evaluator:
     def of(
         network: Network, roots: Sequence[str], data: Data, context: RunContext, tracer: Tracer | None = None
     ) -> Evaluator:
-        graph = optimise(to_graph(network, roots, storages=data.storages, updates=False, truncated=data.is_truncated))
+        built = to_graph(network, roots, storages=data.storages, updates=False, truncated=data.is_truncated)
+        graph = optimise(built, also=context.passes_for_device(is_truncated=data.is_truncated))
         with placing(context.device_place):
             step = EvaluationStep(graph, roots, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
         traces = EvaluationTraces.of(tracer, network, data, context) if tracer is not None else None

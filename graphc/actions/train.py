@@ -151,7 +151,8 @@ def _checkpoint(command: TrainCommand, context: RunContext, files: ModelFiles, e
 def _step(training: Training, data: Data) -> TrainingStep:
     sgd, network = training.command.sgd, training.network
     built = to_graph(network, training.roots, storages=data.storages, truncated=data.is_truncated)
-    graph, criterion = optimise(built), built.select([training.criterion])
+    passes = training.context.passes_for_device(is_truncated=data.is_truncated)
+    graph, criterion = optimise(built, also=passes), built.select([training.criterion])
     with placing(training.context.device_place):
         return TrainingStep(
             graph,

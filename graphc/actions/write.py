@@ -69,7 +69,8 @@ def _write_all(
     data: Data,
     files: Mapping[str, Callable[[npt.NDArray[Any], Place], None]],
 ) -> int:
-    graph = optimise(to_graph(network, names, storages=data.storages, updates=False))
+    built = to_graph(network, names, storages=data.storages, updates=False)
+    graph = optimise(built, also=context.passes_for_device(is_truncated=data.is_truncated))
     with placing(context.device_place):
         step = EvaluationStep(graph, names, device=context.device, arithmetic=context.arithmetic, seed=context.seed)
     parameters = step.place(completed(values, step.graph))

@@ -17,7 +17,7 @@ from graphc.network.explain import uncomputed
 from graphc.network.lower import to_graph
 from graphc.network.network import needed
 from graphc.network.text import format_network, network_json
-from graphc.passes.pipeline import check_pass_name, optimise, pass_names
+from graphc.passes.pipeline import ON_DEMAND, check_pass_name, optimise, pass_names
 
 STAGES = ("ast", "network", "ir", "hlo", "stablehlo")
 
@@ -102,7 +102,9 @@ def _graphs(checked: CheckedNetwork, dump_after: list[str]) -> Iterator[str]:
     def dump(name: str, graph: Graph) -> None:
         dumps.append(f"# after {name}\n{format_graph(graph)}\n")
 
-    graph = optimise(_graph(checked), dump_after=dump_after, dump=dump)
+    # who asks for the work of a pass wants to see it run
+    also = ON_DEMAND.intersection(dump_after)
+    graph = optimise(_graph(checked), also=also, dump_after=dump_after, dump=dump)
     yield from dumps
     if dumps:
         yield "# result\n"

@@ -35,6 +35,7 @@ class RootSettings:
     make_mode: bool
     num_cpu_threads: int
     force_deterministic_algorithms: bool
+    recurrence_engine: str
     random_generator: str
     random_seed: int
     gaussian_generator: str

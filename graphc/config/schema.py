@@ -79,6 +79,12 @@ ROOT = (
     Key("makeMode", boolean, True, "resume or skip work that is already done"),
     Key("numCPUThreads", integer(), 0, "threads of the CPU; 0 means all, negative leaves that many idle"),
     Key("forceDeterministicAlgorithms", boolean, False, "never use an algorithm whose result varies"),
+    Key(
+        "recurrenceEngine",
+        choice("loop", "cudnn"),
+        "loop",
+        "what runs LSTMs on an NVIDIA GPU (cudnn was never tried on one); double, truncated, deterministic runs loop",
+    ),
     Key("forceConstantRandomSeed", boolean, False, "the cntk generator draws every parameter from seed 1"),
     Key("randomGenerator", choice("jax", "cntk"), "jax", "whose random numbers initialise and drop out"),
     Key("randomSeed", integer(0), 0, "seed of the run: initial values, order of the data, dropout"),

@@ -105,8 +105,10 @@ def layers(d: Drawing, cls: type[Op]) -> Node:
     x = d.anything(ranks=(1, 1) if axis < 0 else (2, 2), frames=True)
     layers = c.one_of((1, 1, 1, 2))
     op = OptimizedRNNStack(c.integer(1, 2), layers, c.flag(), c.one_of(tuple(RECURRENT_GATES)), axis)
-    ((_, shape),) = op.offers(TensorType((None, None), d.element), x.type)
-    return op(d.parameter(shape), x)
+    unknown = TensorType((None, None), d.element)
+    shapes = [shape for _, shape in op.offers(unknown, x.type, unknown)]
+    weights, states = map(d.parameter, shapes)
+    return op(weights, x, *([states] if c.flag() else []))
 
 
 def loop(d: Drawing, cls: type[Op]) -> Node:

@@ -37,6 +37,8 @@ class Engine(Backend, Protocol):
 
     def device(self, device: str | int) -> Any: ...
 
+    def is_cuda(self, device: Any) -> bool: ...
+
 
 def engine() -> Engine:
     return cast(Engine, load("xla"))

@@ -131,6 +131,7 @@ def test_the_table_has_every_operator() -> None:
         ("PerDimMeanVarNormalization", "[4 x *], [?], [4]", {1: (4,)}),
         ("OptimizedRNNStack(hiddenDims=4)", "[? x ?], [3 x *]", {0: (4, 36)}),
         ("OptimizedRNNStack(hiddenDims=4)", "[? x ?], [? x *]", {}),
+        ("OptimizedRNNStack(hiddenDims=4, numLayers=2)", "[4 x 76], [3 x *], [? x ?]", {2: (4, 4)}),
     ],
 )
 def test_offers(operation: str, types: str, expected: dict[int, Shape]) -> None:

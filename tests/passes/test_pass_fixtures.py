@@ -16,6 +16,7 @@ import pytest
 from graphc.ir import Graph, format_graph, parse_graph
 from graphc.passes.bodies import bodies
 from graphc.passes.canonicalise import canonicalise
+from graphc.passes.cudnn import cudnn
 from graphc.passes.fold import fold
 from graphc.passes.hoist import hoist
 from graphc.passes.masks import masks
@@ -35,6 +36,7 @@ TRANSFORMS: dict[str, Callable[[Graph], Graph]] = {
     "masks": masks,
     "repeats": repeats,
     "windows": windows,
+    "cudnn": cudnn,
     "pack": pack,
     "hoist": hoist,
     "stacks": stacks,

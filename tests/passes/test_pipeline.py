@@ -32,7 +32,7 @@ def test_misspelt_pass() -> None:
         optimise(parse_graph(TEXT), dump_after=("simplfy",))
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.hint) == ("GC0905", "did you mean simplify?")
-    names = "trim bodies masks repeats windows pack hoist stacks canonicalise fold simplify prune"
+    names = "trim bodies masks repeats windows cudnn pack hoist stacks canonicalise fold simplify prune"
     assert [check_pass_name(name) for name in pass_names()] == names.split()
 
 

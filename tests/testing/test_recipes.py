@@ -35,6 +35,8 @@ WITHOUT_CHOICE = {
     "EnvironmentInput": {"property_name"},
     # what the run counts: tests/end_to_end/test_sequences.py
     "ReconcileDynamicAxis": {"exact"},
+    # which only a GPU could heed: tests/backends/test_cudnn.py
+    "OptimizedRNNStack": {"cudnn"},
 }
 # said by inference of a parameter's shape, which a drawn one has
 WITHOUT_CHOICE["QuantizedTimes"] |= {"infer_input_rank_to_map"}
