@@ -1,6 +1,6 @@
 """Training steps of recurrent networks: graphc against the same written by hand in JAX, and against itself.
 
-    python -m benchmarks.recurrence [tagger|ragged|language|gates|small|stack|criterion|lanes] [STEPS]
+    python -m benchmarks.recurrence [tagger|ragged|language|gates|small|stack|criterion|lanes|cudnn] [STEPS]
 
 - tagger: vocabulary 943, embedding 150, LSTM of 300 cells, 129 labels; minibatches of 16 sequences of 32 words.
 - ragged: the same on sequences of 5 to 60 words, packed into lanes, against graphc's own dense step by real words.
@@ -14,6 +14,8 @@
   length, by real words.
 - lanes: gates and small with 1 to 16 sequences of 32 words in a minibatch, and beside them the bare matrix products of
   the optimised step, which no lowering does without.
+- cudnn: on an NVIDIA GPU, tagger, ragged and language as loops and, as with ``recurrenceEngine = cudnn``, as calls of
+  cuDNN; times are walls. Without such a GPU it says so.
 
 The opponents by hand: the cell step by step under `lax.scan` with automatic gradients, and the fastest form known: the
 product of the input outside the loop and the backward pass written by hand (gates kept, only the state's gradient in
@@ -40,6 +42,7 @@ import numpy as np  # noqa: E402
 
 from graphc.backends.xla import recurrence as loops  # noqa: E402
 from graphc.backends.xla import recurrent_stack as stacks  # noqa: E402
+from graphc.backends.xla.device import is_cuda  # noqa: E402
 from graphc.backends.xla.lanes import lanes_of  # noqa: E402
 from graphc.data.batches import Batches  # noqa: E402
 from graphc.data.columns import SparseColumn, Stream  # noqa: E402
@@ -100,13 +103,13 @@ EQUAL = replace(CRITERION, lengths=(sum(SENTENCES) // len(SENTENCES),) * len(SEN
 SMALL = Workload(943, 32, 64, 129, layer=SEPARATE.replace("EMBEDDING", "32"))
 
 
-def of_graphc(work: Workload, *, is_optimised: bool = True) -> Any:
-    """A function that runs so many steps of graphc."""
+def of_graphc(work: Workload, *, is_optimised: bool = True, also: tuple[str, ...] = ()) -> Any:
+    """A function that runs so many steps of graphc, after the usual passes and those of ``also``."""
     text = SourceText.from_string(work.text, "tagger.bs")
     network = build_network(text, session=Session(), diagnostics=Diagnostics())
     storages = {"x": Storage.ONEHOT, "t": Storage.ONEHOT}
     graph = to_graph(network, ["ce"], storages=storages)
-    step = TrainingStep(optimise(graph) if is_optimised else graph, "ce")
+    step = TrainingStep(optimise(graph, also=also) if is_optimised else graph, "ce")
     graph = step.graph
     rng = np.random.default_rng(0)
     columns = {"x": _words(rng, work.words, work.vocabulary), "t": _words(rng, work.words, work.labels)}
@@ -346,11 +349,27 @@ def table_of_lanes(steps: int) -> None:
             print(f"{work.cells:5} {lanes:5} {shown}", flush=True)
 
 
+def table_of_cudnn(steps: int) -> None:
+    if not is_cuda(jax.devices()[0]):
+        print("no NVIDIA GPU")
+        return
+    print("            loop ms  cudnn ms  loop / cudnn")
+    for name, work in {"tagger": TAGGER, "ragged": RAGGED, "language": LANGUAGE}.items():
+        runs = {"loop": of_graphc(work), "cudnn": of_graphc(work, also=("cudnn",))}
+        for run in runs.values():
+            run(2)
+        loop, cudnn = (statistics.median(found) * 1e3 for found in measured(runs, steps)[1].values())
+        print(f"{name:10} {loop:8.2f} {cudnn:9.2f} {loop / cudnn:13.2f}", flush=True)
+
+
 def main() -> None:
     name = next((a for a in sys.argv[1:] if not a.isdigit()), "tagger")
     steps = next((int(a) for a in sys.argv[1:] if a.isdigit()), 20)
     if name == "lanes":
         table_of_lanes(steps)
+        return
+    if name == "cudnn":
+        table_of_cudnn(steps)
         return
     runs = runs_of(name)
     for each, run in runs.items():
