@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from graphc.ir import Context, DynamicAxis, Frames, Op, Sequences, ShapeError, TensorType, op
@@ -87,7 +88,8 @@ class PackedIndex(_Sequences):
 class GatherPacked(_Sequences):
     """The frames of ``x`` that ``index`` names, on the dynamic axis of ``index``.
 
-    An ``x`` without dynamic axis is a table: the index chooses along its last axis, so [d x V] gives [d].
+    An ``x`` without dynamic axis is a table: the index chooses along its last axis, so [d x V] gives [d], and what is
+    outside gives no numbers.
 
     Example: ``GatherPacked ([1 x w], [3 x *]) = [3 x w]``
     """
@@ -106,8 +108,19 @@ class GatherPacked(_Sequences):
 
     def evaluate(self, c: Context, index: Any, x: Any) -> Any:
         # along the dynamic axis or the author's last: the first of the array in both cases
-        found = at(c.xp, x, index.reshape(-1).astype("int32"))
-        return found.reshape((index.shape[0], *reversed(c.result.dims)))
+        places = index.reshape(-1)
+        if c.operands[1].axis is None:
+            return self._of_table(c, places, x).reshape((index.shape[0], *reversed(c.result.dims)))
+        return at(c.xp, x, places.astype("int32")).reshape((index.shape[0], *reversed(c.result.dims)))
+
+    def _of_table(self, c: Context, places: Any, table: Any) -> Any:
+        xp = c.xp
+        is_inside = (places >= 0) & (places < table.shape[0])
+        if c.frames is not None:
+            # what padding finds is a number: it meets gradients of 0
+            is_inside = is_inside | (xp.arange(places.shape[0], dtype="int32") >= c.frames.count)
+        found = at(xp, table, xp.where(places > 0, places, xp.zeros_like(places)).astype("int32"))
+        return xp.where(per_frame(is_inside, found.ndim), found, xp.asarray(math.nan, table.dtype))
 
 
 @op

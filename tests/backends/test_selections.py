@@ -177,3 +177,24 @@ def test_what_is_chosen_by_another_axis_must_be_there(case: str) -> None:
     if wrong is None:
         expected = load("reference").function(graph)({}, given, environment).outputs["y"]
         np.testing.assert_array_equal(found.outputs["y"], expected)
+
+
+TABLE = "{ i = Input {1} ; t = ParameterTensor {(2:3)} ; y = GatherPacked (i, t) ; outputNodes = y }"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_outside_a_table_is_no_number(room: str) -> None:
+    """Where CNTK fails; clipped indices would be read, and trained, in silence."""
+    indices, graph = [0, 2, 3, -1, 1.5, math.nan, 1e30, 1], graph_of(TABLE)
+    table = np.arange(6.0).reshape(3, 2)
+    expected = np.array([table[int(i)] if 0 <= i < 3 else [math.nan] * 2 for i in indices])
+    environment = Environment(frames={"*": layout(np.array([3, 5]), ROOMS[room])})
+    given = np.concatenate([indices, np.full((ROOMS[room].frames if ROOMS[room] else 8) - 8, math.nan)])[:, None]
+    engine: Any = load("xla")
+    with engine.precision(graph):
+        run = jax.jit(engine.function(graph))
+        found = run({"t": table}, {"i": given}, environment).outputs["y"]
+    by_reference = load("reference").function(graph)({"t": table}, {"i": given}, environment).outputs["y"]
+    for each in (found, by_reference):
+        np.testing.assert_array_equal(each[:8], expected)
+        assert np.isfinite(each[8:]).all()
