@@ -30,10 +30,11 @@ class Room:
 
 
 def pack(lengths: Ints, time: int) -> list[list[int]]:
-    """Sequence numbers of each lane: a sequence goes into the first lane that has room for it."""
+    """Sequence numbers of each lane: the longest sequence first, each goes into the first lane that has room for it."""
     lanes: list[list[int]] = []
     room: list[int] = []
-    for number, length in enumerate(np.asarray(lengths).tolist()):
+    for number in np.argsort(-np.asarray(lengths, np.int64), kind="stable").tolist():
+        length = int(lengths[number])
         assert length <= time, (length, time)
         lane = next((at for at, free in enumerate(room) if free >= length), None)
         if lane is None:

@@ -50,7 +50,7 @@ def test_every_sample_is_there_once_and_in_order(size: int) -> None:
             assert sequences.positions[start : start + length].tolist() == list(range(length))
 
 
-@pytest.mark.parametrize(("size", "frames", "lanes"), [(512, 0.95, 0.85), (2048, 0.95, 0.85)])
+@pytest.mark.parametrize(("size", "frames", "lanes"), [(512, 0.97, 0.92), (2048, 0.97, 0.94)])
 def test_few_shapes_waste_little(size: int, frames: float, lanes: float) -> None:
     lengths = ragged()
     first = Batches(minibatches(lengths, size), {"*": stream(lengths)})
@@ -80,7 +80,7 @@ def test_what_fits_nowhere_shares_a_shape() -> None:
 def test_lanes_hold_every_frame_once() -> None:
     found = layout(np.array([3, 2, 5, 1]), Room(16, 6, 6, 3)).sequences
     assert found is not None and found.lanes is not None
-    assert pack(np.array([3, 2, 5, 1]), 6) == [[0, 1, 3], [2]]
+    assert pack(np.array([3, 2, 5, 1]), 6) == [[2, 3], [0, 1]]
     places = found.lanes.places[:11]
     assert len(set(places.tolist())) == 11
     assert found.lanes.frames.reshape(-1)[places].tolist() == list(range(11))
