@@ -30,10 +30,10 @@ from graphc.ops.recurrence import History, Scan, history_of
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.unary import Sigmoid, StableSigmoid
 
-# XLA's CPU backend multiplies so few rows with a matrix slowly where it must read it across, as a backward pass does
-# (benchmarks/recurrence). One row is faster so, and small matrices make no difference.
-_LANES_TURNED = range(2, 13)
-_LEAST_TURNED = 1 << 15
+# from how many numbers on a matrix is multiplied with columns in backward passes on CPUs (benchmarks/recurrence)
+_LEAST_BY_COLUMNS = 1 << 15
+# columns are multiplied by so many at a time, fewer than half as many one by one
+_COLUMNS = 8
 
 
 @lowers_loops
@@ -112,7 +112,7 @@ class _Loop:
         tapped = self.tapped
         matrices = {each.name: self.constants[each.name] for each in tapped.values()}
         settings = self.step.environment.settings
-        arguments = _Invariant(self.constants, matrices, self._turned(count), self.states, self._random(), settings)
+        arguments = _Invariant(self.constants, matrices, self.states, self._random(), settings)
         gradients = Gradients(
             arguments.numbers(_read_otherwise(self.body, tapped), self.states),
             tuple(
@@ -165,13 +165,6 @@ class _Loop:
     def _positions(self) -> Any:
         return distances(self.sequences, self.lanes, backward=self.region.backward)
 
-    def _turned(self, lanes: int) -> Mapping[str, Any]:
-        """The matrices of tapped nodes the other way round, where the backward pass multiplies faster with these."""
-        if not (self.step.training and isinstance(lanes, int) and lanes in _LANES_TURNED):
-            return {}
-        names = {each.name for each in self.tapped.values() if each.kind == "matrix"}
-        return {name: self.constants[name].T for name in names if self.constants[name].size >= _LEAST_TURNED}
-
     def _random(self) -> Any:
         draws = any(node.op.family == "random" for node in self.body.nodes)
         return self.step.environment.random if draws else None
@@ -194,14 +187,13 @@ class _Loop:
     ) -> tuple[Any, dict[str, Any], list[Any]]:
         """One frame of every lane: the history after it, the results, and what the products were applied to."""
         (frames, outside), position, time = row
-        constants, matrices, turned, states, random, settings = invariant
+        constants, matrices, states, random, settings = invariant
         feeds = dict(frames)
         for carry in self.region.carries:
             feeds[carry.name] = self._delayed(carry, history[carry.name][0], states, outside, position)
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
         inner.tapped = {node: (self.tapped[node], matrices[self.tapped[node].name], tap) for node, tap in taps.items()}
-        inner.turned = turned
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
@@ -237,8 +229,6 @@ class _BodyStep(Step):
 
     # node → how it applies a parameter, the parameter's value and the tap
     tapped: Mapping[Node, tuple[_Applied, Any, Any]]
-    # matrices by name, the other way round
-    turned: Mapping[str, Any]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -257,8 +247,7 @@ class _BodyStep(Step):
         vector = vector.reshape(vector.shape[0], -1)
         match applied.kind:
             case "matrix":
-                turned = self.turned.get(applied.name)
-                y = vector @ parameter if turned is None else _product(vector, parameter, turned)
+                y = _product(vector, parameter)
             case "scale":
                 y = vector * parameter.reshape(-1)
             case "bias":
@@ -313,12 +302,11 @@ def _read_otherwise(body: Graph, tapped: Mapping[Node, _Applied]) -> set[str]:
 class _Invariant:
     """What is the same in every step, as a flat list.
 
-    Constants, those of them that tapped nodes apply once more and the other way round, initial states, random stream
-    and settings.
+    Constants, those of them that tapped nodes apply once more, initial states, random stream and settings.
     """
 
-    def __init__(self, constants: Any, matrices: Any, turned: Any, states: Any, random: Any, settings: Any) -> None:
-        tree: dict[str, Any] = {"constants": dict(constants), "matrices": dict(matrices), "turned": dict(turned)}
+    def __init__(self, constants: Any, matrices: Any, states: Any, random: Any, settings: Any) -> None:
+        tree: dict[str, Any] = {"constants": dict(constants), "matrices": dict(matrices)}
         tree |= {"states": dict(states), "random": random, "settings": dict(settings)}
         self.leaves, self._structure = jax.tree.flatten(tree)
         paths = jax.tree_util.tree_flatten_with_path(tree)[0]
@@ -334,22 +322,36 @@ class _Invariant:
 
     def tree(self, leaves: Any) -> Any:
         found = jax.tree.unflatten(self._structure, leaves)
-        return tuple(found[kind] for kind in ("constants", "matrices", "turned", "states", "random", "settings"))
+        return tuple(found[kind] for kind in ("constants", "matrices", "states", "random", "settings"))
 
 
 @jax.custom_vjp
-def _product(vector: Any, matrix: Any, turned: Any) -> Any:
-    """``vector @ matrix``, whose gradient for the vector is a product with the turned matrix."""
-    return vector @ matrix
+def _product(vectors: Any, matrix: Any) -> Any:
+    """``vectors @ matrix``, whose gradient for the vectors is on CPUs a product of the matrix with columns."""
+    return vectors @ matrix
 
 
 def _product_backward(saved: Any, d: Any) -> Any:
-    vector, turned = saved
+    vectors, matrix = saved
     with full_precision():
-        return d @ turned, vector.T @ d, None
+        if vectors.shape[0] == 1 or matrix.size < _LEAST_BY_COLUMNS:
+            return d @ matrix.T, vectors.T @ d
+        return jax.lax.platform_dependent(d, matrix, cpu=_by_columns, default=lambda d, m: d @ m.T), vectors.T @ d
 
 
-_product.defvjp(lambda vector, matrix, turned: (vector @ matrix, (vector, turned)), _product_backward)
+def _by_columns(rows: Any, matrix: Any) -> Any:
+    """``rows @ matrix.T`` with the matrix read as it lies.
+
+    XLA's CPU backend would read it across, for some ten rows half as fast, and is slow for odd numbers of columns.
+    Barriers keep it from seeing that the two are the same.
+    """
+    count = rows.shape[0]
+    unused = -count % _COLUMNS if count > _COLUMNS // 2 else 0
+    columns = jax.lax.optimization_barrier(jnp.pad(rows.T, ((0, 0), (0, unused))))
+    return jax.lax.optimization_barrier(matrix @ columns)[:, :count].T
+
+
+_product.defvjp(lambda vectors, matrix: (vectors @ matrix, (vectors, matrix)), _product_backward)
 
 
 @jax.custom_vjp

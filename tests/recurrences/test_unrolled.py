@@ -92,11 +92,12 @@ def test_xla_computes_the_equations(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", (1, 6, 13))
-def test_matrices_the_other_way_round_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_products_with_columns_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of drawn networks are too small for it to pay."""
     used = []
-    monkeypatch.setattr(loops, "_LEAST_TURNED", 0)
-    monkeypatch.setattr(loops, "_product", lambda *arrays, product=loops._product: used.append(1) or product(*arrays))
+    monkeypatch.setattr(loops, "_LEAST_BY_COLUMNS", 0)
+    product = loops._by_columns
+    monkeypatch.setattr(loops, "_by_columns", lambda *arrays: used.append(1) or product(*arrays))
     case = Case(seed)
     check_xla(case, case.graph("float"), 1e-5, apart(case))
     assert used
