@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from graphc.backend import Environment
 from graphc.backends.xla.activations import fused_sigmoid
 from graphc.backends.xla.arithmetic import widened
+from graphc.backends.xla.columns import multiplied
 from graphc.backends.xla.lanes import distances, from_lanes, lanes_of, real_frames, to_lanes
 from graphc.backends.xla.lowering import Step, full_precision, lowers_loops, unbroadcast
 from graphc.backends.xla.scans import Gradients, Tap, scan
@@ -29,11 +30,6 @@ from graphc.ops.products import Times
 from graphc.ops.recurrence import History, Scan, history_of
 from graphc.ops.sources import LearnableParameter
 from graphc.ops.unary import Sigmoid, StableSigmoid
-
-# from how many numbers on a matrix is multiplied with columns in backward passes on CPUs (benchmarks/recurrence)
-_LEAST_BY_COLUMNS = 1 << 15
-# columns are multiplied by so many at a time, fewer than half as many one by one
-_COLUMNS = 8
 
 
 @lowers_loops
@@ -247,7 +243,7 @@ class _BodyStep(Step):
         vector = vector.reshape(vector.shape[0], -1)
         match applied.kind:
             case "matrix":
-                y = _product(vector, parameter)
+                y = multiplied(vector, parameter)
             case "scale":
                 y = vector * parameter.reshape(-1)
             case "bias":
@@ -323,35 +319,6 @@ class _Invariant:
     def tree(self, leaves: Any) -> Any:
         found = jax.tree.unflatten(self._structure, leaves)
         return tuple(found[kind] for kind in ("constants", "matrices", "states", "random", "settings"))
-
-
-@jax.custom_vjp
-def _product(vectors: Any, matrix: Any) -> Any:
-    """``vectors @ matrix``, whose gradient for the vectors is on CPUs a product of the matrix with columns."""
-    return vectors @ matrix
-
-
-def _product_backward(saved: Any, d: Any) -> Any:
-    vectors, matrix = saved
-    with full_precision():
-        if vectors.shape[0] == 1 or matrix.size < _LEAST_BY_COLUMNS:
-            return d @ matrix.T, vectors.T @ d
-        return jax.lax.platform_dependent(d, matrix, cpu=_by_columns, default=lambda d, m: d @ m.T), vectors.T @ d
-
-
-def _by_columns(rows: Any, matrix: Any) -> Any:
-    """``rows @ matrix.T`` with the matrix read as it lies.
-
-    XLA's CPU backend would read it across, for some ten rows half as fast, and is slow for odd numbers of columns.
-    Barriers keep it from seeing that the two are the same.
-    """
-    count = rows.shape[0]
-    unused = -count % _COLUMNS if count > _COLUMNS // 2 else 0
-    columns = jax.lax.optimization_barrier(jnp.pad(rows.T, ((0, 0), (0, unused))))
-    return jax.lax.optimization_barrier(matrix @ columns)[:, :count].T
-
-
-_product.defvjp(lambda vectors, matrix: (vectors @ matrix, (vectors, matrix)), _product_backward)
 
 
 @jax.custom_vjp

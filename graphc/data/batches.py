@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 
@@ -21,6 +21,8 @@ MOST_SHAPES = 8
 _NEXT_TO_NOTHING = 0.01
 # how much more work a minibatch may be if that spares a shape of its own
 _MOST_WASTE = 4
+# how much longer than its longest sequence lanes may be, which on other devices than CPUs costs so much more time
+_MOST_LENGTHENED = 1.25
 
 # the room of a minibatch on every dynamic axis
 Shape = tuple[Room, ...]
@@ -189,8 +191,24 @@ def samples_of(starts: npt.NDArray[np.integer], lengths: npt.NDArray[np.integer]
 
 def _rounded(lengths: npt.NDArray[np.integer]) -> Room:
     """A room from a coarse grid, so that minibatches of similar lengths have the same."""
-    time = _grid(int(lengths.max()), 4)
-    return Room(_grid(int(lengths.sum()), 16), _grid(len(lengths), 4), time, _grid(len(pack(lengths, time)), 8))
+    time, lanes = min(_lanes_of(lengths), key=lambda found: found[0] * _cost_of_step(found[1]))
+    return Room(_grid(int(lengths.sum()), 16), _grid(len(lengths), 4), time, lanes)
+
+
+def _lanes_of(lengths: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:
+    """Lanes as long as the longest sequence, and a little longer ones, of which fewer do: their length and number."""
+    least = _grid(int(lengths.max()), 4)
+    time = least
+    while time <= _MOST_LENGTHENED * least:
+        yield time, _grid(len(pack(lengths, time)), 8)
+        time = _grid(time + 1, 8)
+
+
+def _cost_of_step(lanes: int) -> int:
+    """What a step of a loop with a large matrix takes, about, in one lane's (benchmarks/recurrence): a backward pass
+    multiplies eight columns at a time."""
+    columns = lanes if lanes <= 4 else -(-lanes // 8) * 8
+    return 5 + lanes + columns
 
 
 def _grid(size: int, steps: int) -> int:

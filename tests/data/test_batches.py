@@ -63,6 +63,24 @@ def test_few_shapes_waste_little(size: int, frames: float, lanes: float) -> None
     assert real / sum(room.time * room.lanes for room in used) >= lanes
 
 
+@pytest.mark.parametrize(
+    ("lengths", "time", "lanes"),
+    [
+        # ten lanes of 64 steps would do as well
+        ([58, 58, 53, 51, 51, 47, 33, 31, 28, 27, 22, 20, 19, 18, 13, 6], 72, 8),
+        ([60, 58, 53, 52, 51, 48, 47, 33, 31, 28, 27, 22, 20, 19, 18, 13], 80, 8),
+        ([32] * 7 + [31], 32, 8),
+        ([40, 39, 38], 40, 3),
+        ([64], 64, 1),
+    ],
+)
+def test_lanes_are_longer_where_fewer_do(lengths: list[int], time: int, lanes: int) -> None:
+    """Products go by eight columns."""
+    found = np.array(lengths)
+    (room,) = Batches([Minibatch(np.arange(len(found)), found, int(found.sum()), 0)], {"*": stream(found)}).shape(0)
+    assert (room.time, room.lanes) == (time, lanes)
+
+
 def test_what_fits_nowhere_shares_a_shape() -> None:
     """Unless that were much more work, as for a few frames that are far longer than all others."""
     groups = [[4, 5, 3, 5] * 3, [5, 4] * 5, [6, *[5] * 8], [6, 6, *[3] * 7], [40]]

@@ -15,7 +15,7 @@ import pytest
 
 from graphc.backend import Environment, load
 from graphc.backends.reference.gradients import gradients
-from graphc.backends.xla import recurrence as loops
+from graphc.backends.xla import columns
 from graphc.data.layout import Room
 from graphc.ir import Graph, equal_graphs, format_graph, parse_graph, verify
 from graphc.testing.equations import MAIN
@@ -95,9 +95,9 @@ def test_xla_computes_the_equations(seed: int) -> None:
 def test_products_with_columns_change_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of drawn networks are too small for it to pay."""
     used = []
-    monkeypatch.setattr(loops, "_LEAST_BY_COLUMNS", 0)
-    product = loops._by_columns
-    monkeypatch.setattr(loops, "_by_columns", lambda *arrays: used.append(1) or product(*arrays))
+    monkeypatch.setattr(columns, "_LEAST_BY_COLUMNS", 0)
+    product = columns._by_columns
+    monkeypatch.setattr(columns, "_by_columns", lambda *arrays: used.append(1) or product(*arrays))
     case = Case(seed)
     check_xla(case, case.graph("float"), 1e-5, apart(case))
     assert used
