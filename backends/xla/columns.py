@@ -14,15 +14,26 @@ from graphc.backends.xla.lowering import full_precision
 _LEAST_BY_COLUMNS = 1 << 15
 # columns are multiplied by so many at a time, fewer than half as many one by one
 _AT_A_TIME = 8
+# from how many products of numbers on, and how many steps, a matrix is turned round for the forward pass
+_LEAST_TURNED = 1 << 24
+_STEPS_TURNED = 32
 
 
-@jax.custom_vjp
-def multiplied(rows: Any, matrix: Any) -> Any:
-    """``rows @ matrix``, whose gradient for the rows is on CPUs a product of the matrix with columns."""
-    return rows @ matrix
+def _product(rows: Any, matrix: Any, steps: int) -> Any:
+    """``rows @ matrix``, in each of so many steps with the same matrix.
+
+    On CPUs the gradient for the rows is a product of the matrix with columns. So is the result, where it is large and
+    the loop long enough, with the matrix turned round, which XLA does once before the loop.
+    """
+    count = rows.shape[0]
+    if not (isinstance(steps, int) and isinstance(count, int)):
+        return rows @ matrix
+    if steps < _STEPS_TURNED or count % _AT_A_TIME or count * matrix.size < _LEAST_TURNED:
+        return rows @ matrix
+    return lax.platform_dependent(rows, matrix, cpu=_turned, default=jnp.matmul)
 
 
-def _backward(saved: Any, d: Any) -> Any:
+def _backward(_: int, saved: Any, d: Any) -> Any:
     rows, matrix = saved
     with full_precision():
         if rows.shape[0] == 1 or matrix.size < _LEAST_BY_COLUMNS:
@@ -30,7 +41,12 @@ def _backward(saved: Any, d: Any) -> Any:
         return lax.platform_dependent(d, matrix, cpu=_by_columns, default=lambda d, m: d @ m.T), rows.T @ d
 
 
-multiplied.defvjp(lambda rows, matrix: (rows @ matrix, (rows, matrix)), _backward)
+multiplied = jax.custom_vjp(_product, nondiff_argnums=(2,))
+multiplied.defvjp(lambda rows, matrix, steps: (_product(rows, matrix, steps), (rows, matrix)), _backward)
+
+
+def _turned(rows: Any, matrix: Any) -> Any:
+    return _by_columns(rows, lax.optimization_barrier(matrix.T))
 
 
 def _by_columns(rows: Any, matrix: Any) -> Any:

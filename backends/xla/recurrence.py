@@ -190,6 +190,7 @@ class _Loop:
         stream = None if random is None else random.step(time)
         inner = _BodyStep(self.body, constants, feeds, Environment(None, settings, stream), self.step.training, "full")
         inner.tapped = {node: (self.tapped[node], matrices[self.tapped[node].name], tap) for node, tap in taps.items()}
+        inner.steps = self.lanes.frames.shape[0]
         inner.run()
         values = {name: inner.values[node].dense for name, node in self.body.roots.items()}
         after = {
@@ -225,6 +226,8 @@ class _BodyStep(Step):
 
     # node → how it applies a parameter, the parameter's value and the tap
     tapped: Mapping[Node, tuple[_Applied, Any, Any]]
+    # of the loop, where they are known
+    steps: int
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -243,7 +246,7 @@ class _BodyStep(Step):
         vector = vector.reshape(vector.shape[0], -1)
         match applied.kind:
             case "matrix":
-                y = multiplied(vector, parameter)
+                y = multiplied(vector, parameter, self.steps)
             case "scale":
                 y = vector * parameter.reshape(-1)
             case "bias":

@@ -45,7 +45,7 @@ def _direction(xp: Any, op: OptimizedRNNStack, gates: Any, part: Part, follows: 
     def step(invariant: Any, state: Any, row: Any, taps: Any) -> Any:
         (matrix, bias, *initial), (of_input, is_same) = invariant, row
         state = state if is_same is None else entered(jnp, is_same, state, tuple(initial))
-        product = multiplied(state[0], matrix) + taps[0]
+        product = multiplied(state[0], matrix, len(gates)) + taps[0]
         found = cell(jnp, op.recurrent_op, of_input, product + bias + taps[1], state)
         return found, found[0], [state[0], None]
 

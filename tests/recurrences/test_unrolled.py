@@ -96,6 +96,9 @@ def test_products_with_columns_change_nothing(seed: int, monkeypatch: pytest.Mon
     """Those of drawn networks are too small for it to pay."""
     used = []
     monkeypatch.setattr(columns, "_LEAST_BY_COLUMNS", 0)
+    for name in ("_LEAST_TURNED", "_STEPS_TURNED"):
+        monkeypatch.setattr(columns, name, 0)
+    monkeypatch.setattr(columns, "_AT_A_TIME", 1 + seed % 2)
     product = columns._by_columns
     monkeypatch.setattr(columns, "_by_columns", lambda *arrays: used.append(1) or product(*arrays))
     case = Case(seed)
