@@ -160,11 +160,8 @@ def with_one_sequence_a_lane(run: Any) -> Any:
         return lanes_of(replace(sequences, lanes=None))
 
     def run_alone(count: int) -> None:
-        stacks.lanes_of = alone  # read where the first call traces its program
-        try:
+        with patch.object(stacks, "lanes_of", alone):  # read where the first call traces its program
             run(count)
-        finally:
-            stacks.lanes_of = lanes_of
 
     return run_alone
 

@@ -26,11 +26,11 @@ def _product(rows: Any, matrix: Any, steps: int) -> Any:
     the loop long enough, with the matrix turned round, which XLA does once before the loop.
     """
     count = rows.shape[0]
-    if not (isinstance(steps, int) and isinstance(count, int)):
-        return rows @ matrix
-    if steps < _STEPS_TURNED or count % _AT_A_TIME or count * matrix.size < _LEAST_TURNED:
-        return rows @ matrix
-    return lax.platform_dependent(rows, matrix, cpu=_turned, default=jnp.matmul)
+    # in programs for any number of sequences neither is known
+    is_long = isinstance(steps, int) and steps >= _STEPS_TURNED
+    if is_long and isinstance(count, int) and count % _AT_A_TIME == 0 and count * matrix.size >= _LEAST_TURNED:
+        return lax.platform_dependent(rows, matrix, cpu=_turned, default=jnp.matmul)
+    return rows @ matrix
 
 
 def _backward(_: int, saved: Any, d: Any) -> Any:

@@ -103,7 +103,10 @@ class _Loop:
         xs = {name: self._by_steps(value) for name, value in self.frames.items()}
         outside = {key: to_lanes(x, self.lanes, self.real) for key, x in self.outside.items()}
         time, count = self.lanes.frames.shape
-        rows = (xs, outside), None if self.starts_at_once else self._positions(), jnp.arange(time, dtype=jnp.uint32)
+        positions = None
+        if not self.starts_at_once:
+            positions = distances(self.sequences, self.lanes, backward=self.region.backward)
+        rows = (xs, outside), positions, jnp.arange(time, dtype=jnp.uint32)
         start = {carry.name: self._first(carry, count) for carry in self.region.carries}
         tapped = self.tapped
         matrices = {each.name: self.constants[each.name] for each in tapped.values()}
@@ -157,9 +160,6 @@ class _Loop:
     def starts_at_once(self) -> bool:
         """Whether every lane holds one sequence from its first step on, so that only there delays look outside."""
         return self.lanes.is_regular and not self.outside and self.before is None
-
-    def _positions(self) -> Any:
-        return distances(self.sequences, self.lanes, backward=self.region.backward)
 
     def _random(self) -> Any:
         draws = any(node.op.family == "random" for node in self.body.nodes)

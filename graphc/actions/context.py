@@ -67,9 +67,8 @@ class RunContext:
     def passes_for_device(self, *, is_truncated: bool) -> tuple[str, ...]:
         """The passes on demand that suit the device: cuDNN knows no pieces of sequences and, in JAX, no doubles."""
         settings = self.settings
-        if settings.recurrence_engine != "cudnn" or is_truncated or settings.precision == "double":
-            return ()
-        if settings.force_deterministic_algorithms:
+        cannot = is_truncated or settings.precision == "double" or settings.force_deterministic_algorithms
+        if settings.recurrence_engine != "cudnn" or cannot:
             return ()
         with placing(self.device_place):
             device = engine().device(self.device)

@@ -43,7 +43,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _HEXADECIMAL = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?")
 _WORDS = re.compile(r"([+-]?)(inf|infinity|nan)", re.IGNORECASE)
 # a value that goes on with a setting of its own
-_SECOND_SETTING = re.compile(r"[^\s\[{(]+\s+([A-Za-z_]\w*)\s*=")
+_SECOND_SETTING = re.compile(r"[^\s\[{(]+\s+([A-Za-z_]\w*)\s*=(?!=)")
 _BOOLEANS = {**dict.fromkeys(("t", "true", "T", "True", "TRUE", "1"), True)}
 _BOOLEANS |= dict.fromkeys(("f", "false", "F", "False", "FALSE", "0", ""), False)
 
@@ -423,7 +423,7 @@ class ConfigurationValue:
 
     def error(self, code: str, message: str, hint: str | None = None) -> DiagnosticError:
         """A complaint about this value, at the place it comes from."""
-        if second := _SECOND_SETTING.match(self.text.text):
+        if code == "GC0502" and (second := _SECOND_SETTING.match(self.text.text)):
             hint = f"write ; in front of {second[1]}: settings on one line are kept apart by it"
         # a value that several keys refer to by its name is wrong once
         cause = (code, message, self.span)
